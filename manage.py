@@ -1,0 +1,14 @@
+#!/usr/bin/env python
+"""Runs the site's commands: `manage.py help` lists them.
+
+Promises: works from any folder. On failure: one line on stderr and a non-zero exit.
+"""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    execute_from_command_line(sys.argv)

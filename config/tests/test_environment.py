@@ -1,0 +1,199 @@
+"""What each variable may say, and what is said when it may not.
+
+Promises: every variable of docs/settings.md is here. On failure: the variable is in the test's id.
+"""
+
+import os
+import ssl
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from kombu import Connection
+
+from config import redis_url, secret
+from config.environment import Invalid, is_loopback, read
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs manage.py in a bare environment."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "manage.py"), *arguments],
+        env={"PATH": os.environ["PATH"], "HEADWATER_HOME": str(home), **variables},
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_nothing_set_means_loopback_and_a_home_in_the_project(tmp_path: Path) -> None:
+    environment = read(tmp_path, {})
+    assert environment.home == tmp_path / ".headwater"
+    assert environment.port == 8000
+    assert not environment.debug
+    assert not environment.public
+    assert environment.redis_url is None
+    assert environment.database is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("DEBUG", "maybe"),
+        ("SECRET_KEY", " "),
+        ("ALLOWED_HOSTS", "https://shop.example.com"),
+        ("ALLOWED_HOSTS", "shop.example.com:8000"),
+        ("ALLOWED_HOSTS", "shop.example.com/"),
+        ("ALLOWED_HOSTS", ","),
+        ("DATABASE_URL", "mysql://a:hunter2@b/c"),
+        ("DATABASE_URL", "postgres"),
+        ("DATABASE_URL", "postgres://a:hunter2@host"),
+        ("DATABASE_URL", "postgres://a:hunter2@host:port/name"),
+        ("CELERY_BROKER_URL", " "),
+        ("HEADWATER_HOME", str(ROOT / "manage.py")),
+    ],
+)
+def test_a_bad_value_is_refused_by_name_and_not_repeated(variable: str, value: str) -> None:
+    with pytest.raises(Invalid, match=f"^{variable}: ") as refusal:
+        read(ROOT, {variable: value})
+    assert "\n" not in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "redis",
+        "http://host",
+        "redis://",
+        "redis://host:port",
+        "redis://host:6379/first",
+        "unix://relative",
+        "redis+sentinel://:hunter2@host:26379",
+        "redis+sentinel:///service",
+        "redis+cluster://host:6379/1",
+        "redis+cluster://",
+    ],
+)
+def test_a_bad_redis_url_is_refused_and_not_repeated(value: str) -> None:
+    with pytest.raises(Invalid, match=r"^REDIS_URL: must be redis://") as refusal:
+        redis_url.parse(value)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_sentinel_address_names_all_sentinels_and_the_service() -> None:
+    place = redis_url.parse("redis+sentinel://:p%40ss@one:1,two/shop/3")
+    assert place.location == "redis://shop/3"
+    assert place.options["SENTINELS"] == [("one", 1), ("two", 26379)]
+    assert place.options["PASSWORD"] == "p@ss"
+    assert place.broker_url == "sentinel://:p%40ss@one:1/3;sentinel://:p%40ss@two:26379/3"
+    assert place.broker_options["master_name"] == "shop"
+
+
+def test_a_cluster_address_names_the_startup_nodes_and_needs_a_broker_of_its_own() -> None:
+    place = redis_url.parse("redis+cluster://one:7000,two:7001")
+    assert place.options["STARTUP_NODES"] == [("one", 7000), ("two", 7001)]
+    assert place.broker_url is None
+
+
+def test_the_broker_is_the_same_redis() -> None:
+    assert redis_url.parse("redis://:x@host:1/2").broker_url == "redis://:x@host:1/2"
+    assert (
+        redis_url.parse("unix:///run/r?db=2").broker_url == "redis+socket:///run/r?virtual_host=2"
+    )
+
+
+def test_a_home_too_long_for_a_socket_asks_for_a_shorter_one(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="choose a shorter HEADWATER_HOME"):
+        redis_url.embedded(tmp_path / ("x" * 108))
+
+
+def test_the_broker_checks_certificates_unless_told_not_to() -> None:
+    checked = Connection(redis_url.broker("rediss://host/2")[0])
+    assert checked.ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    trusting = Connection(redis_url.broker("rediss://host/2?ssl_cert_reqs=none")[0])
+    assert trusting.ssl == {"ssl_cert_reqs": ssl.CERT_NONE}
+
+
+@pytest.mark.parametrize(
+    "value", ["carrier://pigeon", "redis", "redis+cluster://one:7000", "redis://[:x"]
+)
+def test_a_bad_broker_is_refused_by_name(value: str) -> None:
+    with pytest.raises(Invalid, match=r"^CELERY_BROKER_URL: "):
+        redis_url.broker(value)
+
+
+def test_a_broker_may_be_another_redis_or_amqp() -> None:
+    assert redis_url.broker("unix:///run/r?db=2")[0] == "redis+socket:///run/r?virtual_host=2"
+    assert redis_url.broker("amqp://queue/site") == ("amqp://queue/site", {})
+
+
+@pytest.mark.parametrize("host", ["localhost", "shop.localhost", "127.0.0.1", "127.8.8.8", "[::1]"])
+def test_loopback_is_not_public(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["*", "example.com", ".example.com", "10.0.0.1", "[2001:db8::1]"])
+def test_a_host_beyond_loopback_is_public(host: str, tmp_path: Path) -> None:
+    assert read(tmp_path, {"ALLOWED_HOSTS": host}).public
+    assert not read(tmp_path, {"ALLOWED_HOSTS": host, "DEBUG": "on"}).public
+
+
+def test_many_processes_make_one_secret_key_for_its_owner_alone(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        keys = set(pool.map(secret.secret_key, [tmp_path / "home"] * 64))
+    assert len(keys) == 1
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["secret_key"]
+    assert stat.S_IMODE((tmp_path / "home" / "secret_key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+
+
+def test_a_bad_value_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    done = start(tmp_path / "home", "check", PORT="http")
+    assert done.returncode == 2
+    assert done.stderr == "PORT: must be a number from 1 to 65535\n"
+    assert done.stdout == ""
+
+
+def test_a_check_starts_no_server_and_writes_only_the_key(tmp_path: Path) -> None:
+    done = start(tmp_path / "home", "check")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["secret_key"]
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_with_everything_elsewhere_no_home_is_made(tmp_path: Path) -> None:
+    done = start(
+        tmp_path / "home",
+        "check",
+        SECRET_KEY="k" * 50,
+        DATABASE_URL="postgres://site@127.0.0.1:1/site",
+        REDIS_URL="redis://127.0.0.1:1/0",
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_production_settings_pass_the_deployment_check_without_a_warning(tmp_path: Path) -> None:
+    done = start(
+        tmp_path / "home",
+        *("check", "--deploy", "--fail-level", "WARNING"),
+        ALLOWED_HOSTS="shop.example.com",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_no_migration_is_missing(tmp_path: Path) -> None:
+    done = start(tmp_path / "home", "makemigrations", "--check", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,82 @@
+"""django-redis connection factories: for the embedded server, and for a Redis Cluster.
+
+Promises: the embedded server is started by the first pool that needs it, so that commands without
+Redis start nothing, and again by the first connection that finds it gone; a cluster has one client
+a process.
+On failure: redis-py's ConnectionError or TimeoutError, as with any Redis that is down.
+"""
+
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from django_redis.pool import ConnectionFactory
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.connection import UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from caching.embedded import attach, revive
+
+logger = logging.getLogger(__name__)
+
+
+class EmbeddedConnection(UnixDomainSocketConnection):
+    """A connection whose failure to connect makes sure that somebody brings the server back."""
+
+    def __init__(self, *, home: str, **options: Any) -> None:
+        self._home = Path(home)
+        super().__init__(**options)
+
+    def _connect(self) -> Any:
+        try:
+            return super()._connect()
+        except OSError:
+            if revive(self._home):
+                logger.warning("embedded Valkey of %s: started a new keeper", self._home)
+            raise
+
+
+class EmbeddedConnectionFactory(ConnectionFactory):
+    """Attaches the process to the server of OPTIONS["HOME"] before it makes the first pool."""
+
+    def get_connection_pool(self, params: dict[str, Any]) -> Any:
+        """The pool of this process; made even when the server does not answer."""
+        home = self.options["HOME"]
+        attach(home)
+        return super().get_connection_pool(
+            {**params, "connection_class": EmbeddedConnection, "home": home}
+        )
+
+
+class ClusterConnectionFactory(ConnectionFactory):
+    """Hands out one `RedisCluster` a process and address; it keeps the pools of its nodes."""
+
+    _clusters: dict[tuple[int, str], RedisCluster] = {}
+    _mutex = threading.Lock()
+
+    def connect(self, url: str) -> Any:
+        """The cluster's client. Raises redis-py's ConnectionError when no startup node answers."""
+        key = (os.getpid(), url)
+        with self._mutex:
+            if key not in self._clusters:
+                self._clusters[key] = self._cluster(url)
+            return self._clusters[key]
+
+    def disconnect(self, connection: Any) -> None:
+        """Closes the connections to all nodes; the client opens them again when used."""
+        connection.disconnect_connection_pools()
+
+    def _cluster(self, url: str) -> RedisCluster:
+        params = self.make_connection_params(url)
+        params.pop("parser_class")
+        options = {
+            **params,
+            **self.pool_cls_kwargs,
+            "retry": Retry(NoBackoff(), 1, (RedisConnectionError,)),
+        }
+        nodes = [ClusterNode(host, port) for host, port in self.options["STARTUP_NODES"]]
+        return RedisCluster.from_url(startup_nodes=nodes, **options)

@@ -1,0 +1,255 @@
+"""L2: the one module of the kernel that talks to Redis, through django-redis.
+
+Every call is guarded the same way: refused at once while the breaker is open, preceded by the replay of
+invalidations that Redis has missed, and turned into `FarDown` when Redis does not answer, answers with an
+error, or is slower than the socket timeouts of the `CACHES` entry. Callers then do without Redis (G5).
+
+On Redis Cluster the keys are spread over `SHARDS` hash tags, elsewhere over one. All keys one script
+touches carry the same hash tag, and each hash tag has its own sequence number on the bus.
+"""
+
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from django_redis import get_redis_connection
+from redis import RedisError
+from redis.client import PubSub
+from redis.cluster import RedisCluster
+from redis.exceptions import NoScriptError, RedisClusterException, ResponseError
+
+from caching.breaker import Breaker
+from caching.clock import Clock
+from caching.errors import FarDown
+from caching.journal import Invalidation, Journal
+from caching.scripting import BEAT, INVALIDATE, Script
+
+R = TypeVar("R")
+
+SHARDS = 16
+# Ids a single call of invalidate.lua takes: it must not hold up Redis for more than about a millisecond.
+BATCH = 500
+
+
+class Call(NamedTuple):
+    """One script call: all its keys share a hash tag."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Sequence[str | bytes | int]
+
+
+class Far:
+    """Guarded access to one Redis; thread-safe.
+
+    `node` names this process on the bus; `message` encodes an invalidation for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        prefix: str,
+        node: str,
+        clock: Clock,
+        message: Callable[[Invalidation], bytes],
+    ) -> None:
+        self._alias = alias
+        self._prefix = prefix
+        self._message = message
+        self.breaker = Breaker(clock.monotonic)
+        self.journal = Journal(clock.monotonic)
+        self._replaying = threading.Lock()
+        self.channel = f"{prefix}:bus"
+        self.own_channel = f"{prefix}:beat:{node}"
+        self._fingerprints: dict[str, str] = {}
+        self._shards: int | None = None
+        self._local = threading.local()
+
+    def declare(self, cache: str, fingerprint: str) -> None:
+        """Make known the schema that this process uses for a cache."""
+        self._fingerprints[cache] = fingerprint
+
+    def key(self, kind: str, shard: int, *parts: str) -> str:
+        """A key of ours: prefix, hash tag, one letter for its kind, and what it is about."""
+        return ":".join((self._prefix, f"{{{shard}}}", kind, *parts))
+
+    def shards(self) -> int:
+        """How many hash tags the keys are spread over. Raises FarDown until a cluster was once seen."""
+        if self._shards is None:
+            self._shards = self.guarded(
+                lambda client: SHARDS if isinstance(client, RedisCluster) else 1
+            )
+        return self._shards
+
+    def shard_of(self, id: str) -> int:
+        """The hash tag of an id: the same in every process."""
+        shards = self._shards or self.shards()
+        return zlib.crc32(id.encode()) % shards if shards > 1 else 0
+
+    def client(self) -> Any:
+        """This thread's client, on a connection of its own: no pool to go through at every call.
+
+        Connects, so it raises what redis-py raises when Redis is down.
+        """
+        client = getattr(self._local, "client", None)
+        if client is None:
+            shared: Any = get_redis_connection(self._alias)
+            client = shared if isinstance(shared, RedisCluster) else shared.client()
+            # Here, and not in `shards` alone: a replay needs it, and would wait for itself there.
+            self._shards = SHARDS if isinstance(client, RedisCluster) else 1
+            self._local.client = client
+        return client
+
+    def guarded(self, operation: Callable[[Any], R]) -> R:
+        """Run `operation(client)`; raises FarDown when Redis is not to be had."""
+        if not self.breaker.admits():
+            raise FarDown("Redis is down: not asked")
+        if self.journal.pending:
+            self._replay()
+        return self._attempt(operation)
+
+    def mget(self, keys: Sequence[str]) -> list[bytes | None]:
+        """One MGET (one a hash tag on a cluster, in one pipeline)."""
+        if len(keys) == 1:
+            return [self.guarded(lambda client: client.get(keys[0]))]
+        return self.guarded(lambda client: self._mget(client, keys))
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        """Call scripts in one round trip; answers in the order of the calls."""
+        return self.guarded(lambda client: _run(client, calls))
+
+    def publish(self, invalidation: Invalidation) -> None:
+        """Delete and announce; what Redis does not take is in the journal, and goes out later (G1)."""
+        try:
+            self.guarded(lambda client: self._invalidate(client, invalidation))
+        except FarDown:
+            self.journal.failed(invalidation)
+        else:
+            self.journal.sent(invalidation)
+
+    def beat(self, label: str) -> None:
+        """Have every hash tag's sequence number sent to this process's own channel; `label` comes along."""
+        self.run(
+            [
+                Call(BEAT, [self.key("s", shard)], [self.own_channel, f"{shard} {label}"])
+                for shard in range(self.shards())
+            ]
+        )
+
+    def subscribe(self) -> PubSub:
+        """A subscription to the bus and to this process's own channel, not yet confirmed."""
+
+        def subscribed(client: Any) -> PubSub:
+            subscription: PubSub = client.pubsub()
+            subscription.subscribe(self.channel, self.own_channel)
+            return subscription
+
+        return self.guarded(subscribed)
+
+    def _attempt(self, operation: Callable[[Any], R]) -> R:
+        try:
+            answer = operation(self.client())
+        except ResponseError as error:
+            # It does answer (out of memory, read-only, wrong type): not a reason to stop asking.
+            raise FarDown(f"Redis refused: {error}") from error
+        except (RedisError, RedisClusterException, OSError) as error:
+            self.breaker.failed(error)
+            raise FarDown(f"Redis does not answer: {error}") from error
+        self.breaker.succeeded()
+        return answer
+
+    def _replay(self) -> None:
+        if not self._replaying.acquire(blocking=False):
+            raise FarDown("missed invalidations are being replayed")
+        try:
+            self.journal.replay(self._resend)
+        finally:
+            self._replaying.release()
+
+    def _resend(self, batch: Iterable[Invalidation]) -> None:
+        def send(client: Any) -> None:
+            for invalidation in batch:
+                self._invalidate(client, invalidation)
+
+        self._attempt(send)
+
+    def _invalidate(self, client: Any, invalidation: Invalidation) -> None:
+        """Each hash tag gets its ids, in batches; a tag's version lives under every hash tag."""
+        cache, ids, tags = invalidation
+        by_shard: dict[int, list[str]] = (
+            {shard: [] for shard in range(self.shards())} if tags else {}
+        )
+        for id in ids:
+            by_shard.setdefault(self.shard_of(id), []).append(id)
+        calls = []
+        for shard, owned in by_shard.items():
+            for start in range(0, max(len(owned), 1), BATCH):
+                part = Invalidation(
+                    cache, tuple(owned[start : start + BATCH]), () if start else tags
+                )
+                calls.append(self._invalidate_call(shard, part))
+        _run(client, calls)
+
+    def _invalidate_call(self, shard: int, part: Invalidation) -> Call:
+        cache = part.cache
+        return Call(
+            INVALIDATE,
+            [
+                self.key("s", shard),
+                self.key("f", shard, cache),
+                *(self.key("t", shard, cache, tag) for tag in part.tags),
+            ],
+            [
+                self.channel,
+                f"{shard} ".encode() + self._message(part),
+                self.key("e", shard, cache, ""),
+                self.key("l", shard, cache, ""),
+                self._fingerprints[cache],
+                *part.ids,
+            ],
+        )
+
+    def _mget(self, client: Any, keys: Sequence[str]) -> list[bytes | None]:
+        if self.shards() == 1:
+            answer: list[bytes | None] = client.mget(keys)
+            return answer
+        by_tag: dict[str, list[str]] = {}
+        for key in keys:
+            by_tag.setdefault(key[: key.index("}")], []).append(key)
+        pipe = client.pipeline(transaction=False)
+        for owned in by_tag.values():
+            pipe.execute_command("MGET", *owned)
+        found: dict[str, bytes | None] = {}
+        for owned, values in zip(by_tag.values(), pipe.execute(), strict=True):
+            found.update(zip(owned, values, strict=True))
+        return [found[key] for key in keys]
+
+
+def _run(client: Any, calls: Sequence[Call]) -> list[Any]:
+    answers = _send(client, calls)
+    if any(isinstance(answer, NoScriptError) for answer in answers):
+        # A Redis that was restarted or flushed: it needs the sources once. All scripts may be repeated.
+        for source in dict.fromkeys(call.script.source for call in calls):
+            client.script_load(source)
+        answers = _send(client, calls)
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return answers
+
+
+def _send(client: Any, calls: Sequence[Call]) -> list[Any]:
+    if len(calls) == 1:
+        [(script, keys, args)] = calls
+        try:
+            return [client.evalsha(script.sha, len(keys), *keys, *args)]
+        except NoScriptError as error:
+            return [error]
+    pipe = client.pipeline(transaction=False)
+    for script, keys, args in calls:
+        # Not `evalsha`: redis-py refuses that in a pipeline to a cluster, though every key is of one slot.
+        pipe.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
+    answers: list[Any] = pipe.execute(raise_on_error=False)
+    return answers

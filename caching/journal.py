@@ -1,0 +1,94 @@
+"""Invalidations Redis has not got for sure: kept here, and sent again when it answers.
+
+Two kinds. *Pending*: sending failed, Redis was down. *Recent*: sent, but within the last `MEMORY` seconds;
+a Redis that was killed may come back from its append-only file, or from a lagging replica, without them.
+While anything is pending its process reads nothing from Redis, or it could read its own past.
+
+This memory dies with its process. A durable outbox in the database (G4) will take the place of `pending`;
+nothing else in the kernel will have to change for it.
+"""
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+# Seconds a sent invalidation is remembered; above the longest loss of an AOF synced every second.
+MEMORY = 5.0
+
+
+class Invalidation(NamedTuple):
+    """What a committed write made old: ids and tags of one cache."""
+
+    cache: str
+    ids: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+class Journal:
+    """Thread-safe; `now` is a monotonic clock in seconds."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._sent: deque[tuple[float, Invalidation]] = deque()
+        # While the connection is lost nothing that was sent is forgotten.
+        self._cut = False
+        # By serial number: what comes in during a replay is not taken for what is being replayed.
+        self._serial = itertools.count()
+        self.pending: dict[int, Invalidation] = {}
+
+    def sent(self, invalidation: Invalidation) -> None:
+        """Remember what Redis took, for as long as Redis might forget it."""
+        now = self._now()
+        with self._lock:
+            self._sent.append((now, invalidation))
+            while not self._cut and self._sent[0][0] < now - MEMORY:
+                self._sent.popleft()
+
+    def failed(self, invalidation: Invalidation) -> None:
+        """Keep what Redis did not take."""
+        with self._lock:
+            self.pending[next(self._serial)] = invalidation
+
+    def connection_lost(self) -> None:
+        """Redis may have died, and forgotten what it was sent lately: all that is pending again."""
+        horizon = self._now() - MEMORY
+        with self._lock:
+            self._doubt(horizon)
+            self._cut = True
+
+    def connection_found(self) -> None:
+        """Redis may have died again since: what was sent meanwhile is pending too."""
+        with self._lock:
+            if self._cut:
+                self._doubt(horizon=0.0)
+                self._cut = False
+
+    def replay(self, send: Callable[[Iterable[Invalidation]], None]) -> None:
+        """Send all that is pending; what `send` raises leaves it pending."""
+        with self._lock:
+            batch = dict(self.pending)
+        merged = _merged(batch.values())
+        send(merged)
+        for invalidation in merged:
+            self.sent(invalidation)
+        with self._lock:
+            for serial in batch:
+                del self.pending[serial]
+
+    def _doubt(self, horizon: float) -> None:
+        again = [invalidation for at, invalidation in self._sent if at >= horizon]
+        self.pending.update((next(self._serial), invalidation) for invalidation in again)
+        self._sent.clear()
+
+
+def _merged(batch: Iterable[Invalidation]) -> list[Invalidation]:
+    """One invalidation a cache, each id and tag once: an outage can leave thousands of small ones."""
+    ids: dict[str, dict[str, None]] = {}
+    tags: dict[str, dict[str, None]] = {}
+    for what in batch:
+        ids.setdefault(what.cache, {}).update(dict.fromkeys(what.ids))
+        tags.setdefault(what.cache, {}).update(dict.fromkeys(what.tags))
+    return [Invalidation(cache, tuple(ids[cache]), tuple(tags[cache])) for cache in ids]

@@ -1,0 +1,152 @@
+"""One process as a member of the whole: its way to Redis, its end of the bus, its counts, its clock.
+
+There is one `current()` node a process, made at the first read of any cache and forgotten after a fork,
+so that a child has its own. Tests make nodes of their own and play several processes in one.
+"""
+
+import atexit
+import os
+import secrets
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from django.conf import settings
+
+from caching.bus import Bus, wire
+from caching.clock import SYSTEM_CLOCK, Clock
+from caching.counters import Counts, Ledger
+from caching.errors import FarDown
+from caching.far import Far
+
+
+class Member(Protocol):
+    """A cache, as the node needs it: somebody to pass on what the bus says."""
+
+    name: str
+
+    def dropped(self, ids: tuple[str, ...], tags: tuple[str, ...]) -> None: ...
+    def dropped_all(self) -> None: ...
+    def unbind(self) -> None: ...
+
+
+class Node:
+    """What the caches of one process share. `alias` names the django-redis entry of CACHES."""
+
+    def __init__(self, *, alias: str, prefix: str, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.name = secrets.token_hex(8)
+        self.clock = clock
+        self.far = Far(
+            alias=alias, prefix=prefix, node=self.name, clock=clock, message=wire(self.name)
+        )
+        self.bus = Bus(far=self.far, node=self.name, clock=clock, listener=self)
+        self.ledger = Ledger()
+        self._members: dict[str, weakref.ref[Member]] = {}
+
+    def join(self, member: Member, fingerprint: str) -> Counts:
+        """Take a cache in; returns the counts it adds to."""
+        self.far.declare(member.name, fingerprint)
+        self._members[member.name] = weakref.ref(member)
+        return self.ledger.of(member.name)
+
+    def invalidated(self, cache: str, ids: tuple[str, ...], tags: tuple[str, ...]) -> None:
+        """The bus heard of another process's invalidation."""
+        member = self._member(cache)
+        if member is not None:
+            member.dropped(ids, tags)
+
+    def missed(self) -> None:
+        """The bus may have missed something: nothing in L1 can be relied on."""
+        for name in list(self._members):
+            member = self._member(name)
+            if member is not None:
+                member.dropped_all()
+
+    def flush(self) -> None:
+        """Send the counts to Redis, if it answers; else they stay for the next time."""
+        try:
+            self.ledger.flush(self._send_counts)
+        except FarDown:
+            return  # kept by the ledger, and the breaker has said why
+
+    def report(self, names: Sequence[str]) -> dict[str, Counts]:
+        """The totals of these caches over all processes. Raises FarDown."""
+        self.ledger.flush(self._send_counts)
+        keys = [self.far.key("c", self.far.shard_of(name), name) for name in names]
+
+        def fetch(client: Any) -> list[dict[bytes, bytes]]:
+            pipe = client.pipeline(transaction=False)
+            for key in keys:
+                pipe.hgetall(key)
+            answers: list[dict[bytes, bytes]] = pipe.execute()
+            return answers
+
+        totals: dict[str, Counts] = {}
+        for name, numbers in zip(names, self.far.guarded(fetch), strict=True):
+            totals[name] = Counts()
+            totals[name].add({key.decode(): int(count) for key, count in numbers.items()})
+        return totals
+
+    def leave(self) -> None:
+        """Let every cache of this node go: its next use joins the node that is current then."""
+        for name in list(self._members):
+            member = self._member(name)
+            if member is not None:
+                member.unbind()
+
+    def close(self) -> None:
+        """Stop the bus, and send the last counts."""
+        self.bus.stop()
+        self.flush()
+
+    def _member(self, name: str) -> Member | None:
+        reference = self._members.get(name)
+        return reference() if reference is not None else None
+
+    def _send_counts(self, new: Mapping[str, Mapping[str, int]]) -> None:
+        def send(client: Any) -> None:
+            pipe = client.pipeline(transaction=False)
+            for cache, numbers in new.items():
+                key = self.far.key("c", self.far.shard_of(cache), cache)
+                for name, count in numbers.items():
+                    pipe.hincrby(key, name, count)
+            pipe.execute()
+
+        self.far.guarded(send)
+
+
+_lock = threading.Lock()
+_current: Node | None = None
+
+
+def current() -> Node:
+    """This process's node, with its bus running."""
+    global _current
+    if _current is None:
+        with _lock:
+            if _current is None:
+                node = Node(alias=settings.CACHING["ALIAS"], prefix=settings.CACHING["PREFIX"])
+                node.bus.start(node.flush)
+                _current = node
+    return _current
+
+
+def forget() -> Node | None:
+    """Have the next `current()` make a new node, and all caches start empty; returns the old one."""
+    global _current, _lock
+    node, _current = _current, None
+    # After a fork another thread may have held it, and that thread is not here.
+    _lock = threading.Lock()
+    if node is not None:
+        node.leave()
+    return node
+
+
+@atexit.register
+def _farewell() -> None:
+    if _current is not None:
+        _current.flush()
+
+
+os.register_at_fork(after_in_child=forget)

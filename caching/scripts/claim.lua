@@ -1,0 +1,28 @@
+-- Ask for the lease on one entry, and look at the entry and its tags at that very moment.
+--
+-- KEYS[1]   the entry
+-- KEYS[2]   its lease
+-- KEYS[3..] its tags
+-- ARGV[1]   the token: random, unique to this claim
+-- ARGV[2]   how long the lease holds, in milliseconds
+-- ARGV[3]   how long a tag must live, in milliseconds: longer than any entry that carries it
+--
+-- Returns {1 if granted else 0, the entry or nil, the version of each tag}.
+--
+-- The versions are read before the load begins. An invalidation in between deletes the lease, or the tag:
+-- then the fill is refused, or stamps a version that no longer matches. Either way nothing old lands.
+-- A claim that comes twice, because its first answer was lost, is granted twice.
+local granted = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
+  or redis.call('GET', KEYS[2]) == ARGV[1]
+local answer = { granted and 1 or 0, redis.call('GET', KEYS[1]) }
+for i = 3, #KEYS do
+  local version = redis.call('GET', KEYS[i])
+  if version then
+    redis.call('PEXPIRE', KEYS[i], ARGV[3])
+  else
+    version = ARGV[1]
+    redis.call('SET', KEYS[i], version, 'PX', ARGV[3])
+  end
+  answer[i] = version
+end
+return answer

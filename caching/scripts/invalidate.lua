@@ -1,0 +1,30 @@
+-- Delete entries with their leases, and tags, and tell every process: one step, so that nobody can read
+-- the old entry after the message, nor miss the message after the deletion.
+--
+-- KEYS[1]   the bus's sequence number
+-- KEYS[2]   the set of schema fingerprints that have entries of this cache
+-- KEYS[3..] tags to delete
+-- ARGV[1]   the bus's channel
+-- ARGV[2]   the message to publish behind the number
+-- ARGV[3]   what entry keys start with, before the fingerprint
+-- ARGV[4]   what lease keys start with, before the fingerprint
+-- ARGV[5]   the caller's own fingerprint
+-- ARGV[6..] ids
+--
+-- Entry keys are built here, because the fingerprints are known only here; they carry the same hash tag
+-- as KEYS[1], so they live on this node. Returns the sequence number of the message.
+--
+-- Deletions come first: a Redis out of memory lets a script that began with a write go on to its end.
+local schemas = redis.call('SMEMBERS', KEYS[2])
+schemas[#schemas + 1] = ARGV[5]
+for i = 6, #ARGV do
+  for _, schema in ipairs(schemas) do
+    redis.call('DEL', ARGV[3] .. schema .. ':' .. ARGV[i], ARGV[4] .. schema .. ':' .. ARGV[i])
+  end
+end
+for i = 3, #KEYS do
+  redis.call('DEL', KEYS[i])
+end
+local sequence = redis.call('INCR', KEYS[1])
+redis.call('PUBLISH', ARGV[1], sequence .. '\n' .. ARGV[2])
+return sequence

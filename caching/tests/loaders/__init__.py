@@ -1,0 +1,1 @@
+"""Programs that tests start as processes of their own; each takes its orders as JSON in its argument."""

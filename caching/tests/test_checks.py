@@ -1,0 +1,50 @@
+"""Settings under which the kernel could not keep its promises are named before anything runs."""
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+
+GOOD: dict[str, Any] = {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": "redis://localhost",
+    "OPTIONS": {
+        "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+        "SOCKET_CONNECT_TIMEOUT": 0.2,
+        "SOCKET_TIMEOUT": 0.25,
+        "CONNECTION_POOL_KWARGS": {"retry": object()},
+    },
+}
+
+
+def without(option: str) -> dict[str, Any]:
+    options = {name: value for name, value in GOOD["OPTIONS"].items() if name != option}
+    return {**GOOD, "OPTIONS": options}
+
+
+def with_pool(**options: Any) -> dict[str, Any]:
+    return {**GOOD, "OPTIONS": {**GOOD["OPTIONS"], "CONNECTION_POOL_KWARGS": options}}
+
+
+@pytest.mark.parametrize(
+    ("cache", "ids"),
+    [
+        (GOOD, []),
+        ({"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}, ["caching.E001"]),
+        (with_pool(retry=object(), decode_responses=True), ["caching.E002"]),
+        (without("SERIALIZER"), ["caching.W001"]),
+        (without("SOCKET_TIMEOUT"), ["caching.W002"]),
+        (without("SOCKET_CONNECT_TIMEOUT"), ["caching.W002"]),
+        (with_pool(), ["caching.W003"]),
+    ],
+)
+def test_each_setting_that_breaks_a_promise_is_named(
+    settings: Any, cache: dict[str, Any], ids: list[str]
+) -> None:
+    settings.CACHES = {"default": cache}
+    found = [message.id for message in run_checks(tags=["caches"]) if message.hint]
+    assert found == ids
+
+
+def test_the_projects_own_settings_pass() -> None:
+    assert run_checks(tags=["caches"]) == []

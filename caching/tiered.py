@@ -1,0 +1,375 @@
+"""The cache that applications declare: L1 in the process, L2 in Redis, the database behind (G1-G3, G5-G10).
+
+    products = TieredCache("catalog.product", load=load_products, schema=ProductCard,
+                           ttl=HOUR, stale_for=DAY, negative_ttl=MINUTE, near=Near(size=20_000))
+
+A read goes L1 -> L2 -> lease -> loader: from `get` to `_load_once`, one screen. With Redis gone it goes
+L1 -> loader. It raises only what the loader raises, and that only when there is no last good value.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from caching import node as nodes
+from caching import registry
+from caching.commit import in_transaction, on_commit, open_batches, uncommitted
+from caching.counters import Counts
+from caching.entries import Entries
+from caching.entry import Codec, Entry, early
+from caching.errors import BadId, FarDown
+from caching.journal import Invalidation
+from caching.near import Kept, Near, NearLayer
+from caching.reading import Layer, LayerState, Peek, Read
+from caching.stampede import LEASE, PATIENCE, Answer, Flight, Flights, last_good, settle
+
+V = TypeVar("V")
+
+# Characters; Redis would take more, but an id this long is a mistake or an attack.
+MAX_ID = 512
+# Seconds a stale value stays in L1 before L2 is asked again whether there is a fresh one.
+STALE_PAUSE = 0.2
+
+
+class TieredCache(Generic[V]):
+    """One kind of value, by string id; declared once, at module level. Thread-safe, fork-safe.
+
+    `load` takes ids and returns the values it knows; ids it does not know are cached as unknown for
+    `negative_ttl` seconds. `schema` is a frozen `msgspec.Struct`. A value is fresh for `ttl` seconds (give
+    or take 10 %) and may be served stale for `stale_for` more, while it is being loaded or cannot be.
+    `tags` gives the tags of an id, from the id alone. `near=None` keeps no L1.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        load: Callable[[Sequence[str]], Mapping[str, V]],
+        schema: type[V],
+        ttl: float,
+        stale_for: float = 0.0,
+        negative_ttl: float = 60.0,
+        near: Near | None = None,
+        tags: Callable[[str], tuple[str, ...]] | None = None,
+        node: nodes.Node | None = None,
+    ) -> None:
+        self.name = name
+        self.ttl = ttl
+        self.stale_for = stale_for
+        self.negative_ttl = negative_ttl
+        self._load = load
+        self._tags = tags
+        self._near_size = near.size if near else 0
+        self._codec = Codec(schema)
+        if node is None:
+            registry.register(self)
+            self.unbind()
+        else:
+            self.bind(node)
+
+    def get(self, id: str) -> V | None:
+        """The value, or None if there is none of that id."""
+        kept = self._find(id)
+        if kept is not None and not (open_batches() and self._uncommitted(id)):
+            self._counts.l1_hits += 1
+            return kept.value
+        return self._below((id,))[id].value
+
+    def read(self, id: str) -> Read[V]:
+        """Like `get`, and says which layer answered."""
+        return self.read_many((id,))[id]
+
+    def get_many(self, ids: Iterable[str]) -> dict[str, V]:
+        """The values by id, in the order of `ids`, without those that do not exist."""
+        kept, below = self._look(ids)
+        values = {id: found.value if found else below[id].value for id, found in kept.items()}
+        return {id: value for id, value in values.items() if value is not None}
+
+    def read_many(self, ids: Iterable[str]) -> dict[str, Read[V]]:
+        """Like `read` for each id, with at most one MGET and one call of the loader for all of them."""
+        kept, below = self._look(ids)
+        now = self._clock.monotonic()
+        return {
+            id: Read(found.value, "l1", found.stale, found.expires - now) if found else below[id]
+            for id, found in kept.items()
+        }
+
+    def _look(self, ids: Iterable[str]) -> tuple[dict[str, Kept[V] | None], dict[str, Read[V]]]:
+        """What L1 holds of each id, and what lies below it for the others."""
+        self._join()
+        kept = self._near.find_many(ids)
+        if open_batches():
+            kept = {id: None if self._uncommitted(id) else found for id, found in kept.items()}
+        absent = [id for id, found in kept.items() if found is None]
+        self._counts.l1_hits += len(kept) - len(absent)
+        return kept, self._below(absent) if absent else {}
+
+    def _below(self, ids: Sequence[str]) -> dict[str, Read[V]]:
+        """Of the threads of this process one looks for an id, the others wait for its answer."""
+        self._check(ids)
+        self._join()
+        if open_batches() and (dirty := [id for id in ids if self._uncommitted(id)]):
+            clean = [id for id in ids if id not in dirty]
+            return self._unshared(dirty) | (self._below(clean) if clean else {})
+        now = self._clock.monotonic()
+        leading, joined = self._flights.board(
+            self._near.epochs(ids), now, self._near.oldest_joinable(now)
+        )
+        shared: dict[str, Read[V]] = {}
+        private: dict[str, Read[V]] = {}
+        error: BaseException | None = None
+        try:
+            if leading:
+                shared, private = self._lead(leading)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._flights.land(leading, shared, error)
+        if not joined:
+            return shared | private if private else shared
+        return shared | private | {id: self._await(id, flight) for id, flight in joined.items()}
+
+    def _lead(
+        self, flights: Mapping[str, Flight[Read[V]]]
+    ) -> tuple[dict[str, Read[V]], dict[str, Read[V]]]:
+        """L2, then a load of what it lacks: what everybody may have, and what only this transaction may."""
+        load = self._load_once
+        try:
+            reads, lacking = self._from_far(flights)
+        except FarDown:
+            self._counts.far_errors += 1
+            reads, lacking, load = {}, dict.fromkeys(flights), self._load_alone
+        if not lacking:
+            return reads, {}
+        if in_transaction():
+            return reads, self._unshared(list(lacking))
+        self._flights.tell(flights, reads)
+        return reads | load(flights, lacking), {}
+
+    def _from_far(
+        self, flights: Mapping[str, Flight[Read[V]]]
+    ) -> tuple[dict[str, Read[V]], dict[str, Entry[V] | None]]:
+        """What L2 holds fresh, kept in L1, and what it lacks, holds stale or is due. Raises FarDown."""
+        began = self._clock.monotonic()
+        found = self._far.get_many(list(flights))
+        self._counts.timed_l2(self._clock.monotonic() - began)
+        now = self._clock.wall()
+        reads: dict[str, Read[V]] = {}
+        lacking: dict[str, Entry[V] | None] = {}
+        for id, entry in found.items():
+            if entry is None or entry.due(now):
+                lacking[id] = entry
+            else:
+                reads[id] = self._keep(id, entry, "l2", flights[id])
+        self._counts.l2_hits += len(reads)
+        return reads, lacking
+
+    def _load_once(
+        self, flights: Mapping[str, Flight[Read[V]]], seen: Mapping[str, Entry[V] | None]
+    ) -> dict[str, Read[V]]:
+        """One load among all processes; who waits in this one is told what there is to tell before."""
+        try:
+            answers = settle(
+                seen,
+                self._far,
+                self._clock,
+                lambda early: self._flights.tell(flights, self._keep_all(early, flights)),
+            )
+        except FarDown:
+            self._counts.far_errors += 1
+            return self._load_alone(flights, seen)
+        for answer in answers.values():
+            self._counts.stale += answer.stale
+            self._counts.l2_hits += not (answer.stale or answer.loaded)
+        return self._keep_all(answers, flights)
+
+    def _load_alone(
+        self, flights: Mapping[str, Flight[Read[V]]], seen: Mapping[str, Entry[V] | None]
+    ) -> dict[str, Read[V]]:
+        """A load without the other processes, since Redis is gone; if it fails, what L2 held last."""
+        try:
+            loaded = self._far.load(list(seen), {})
+        except Exception as error:  # noqa: BLE001 - whatever a loader raises; `last_good` says it
+            answers = last_good(seen, error, self._clock)
+            self._counts.stale += len(answers)
+            return self._keep_all(answers, flights)
+        return {id: self._keep(id, entry, "db", flights[id]) for id, entry in loaded.items()}
+
+    def set(self, id: str, value: V, *, using: str = "default") -> None:
+        """Store a value its owner knows to be current, in every layer, once the transaction commits.
+
+        It is an invalidation first, so other processes drop what they hold; a write that comes in between
+        wins, and the value is not stored. Without Redis it is just the invalidation.
+        """
+        self._check((id,))
+        self._on_commit((id,), (), {id: value}, using)
+
+    def invalidate(self, ids: Iterable[str], *, using: str = "default") -> None:
+        """Have every layer of every process forget these ids, once the transaction on `using` commits.
+
+        A write to the database is followed by this, whether the id existed before or not.
+        """
+        listed = tuple(ids)
+        self._check(listed)
+        self._on_commit(listed, (), {}, using)
+
+    def invalidate_tag(self, tag: str, *, using: str = "default") -> None:
+        """Have every layer of every process forget all entries that carry `tag`, at the cost of one."""
+        self._check((tag,))
+        self._on_commit((), (tag,), {}, using)
+
+    def peek(self, id: str) -> Peek[V]:
+        """What each layer holds, without loading, storing or counting anything."""
+        self._check((id,))
+        self._join()
+        kept = self._find(id)
+        near = (
+            LayerState(kept.value, kept.expires - self._clock.monotonic(), kept.stale)
+            if kept
+            else None
+        )
+        try:
+            entry = self._far.get_many([id])[id]
+            leased = self._far.leased(id)
+        except FarDown:
+            return Peek(near, None, leased=False, far_down=True)
+        if entry is None:
+            return Peek(near, None, leased=leased, far_down=False)
+        ttl = entry.expires - self._clock.wall()
+        return Peek(near, LayerState(entry.value, ttl, ttl <= 0), leased=leased, far_down=False)
+
+    def bind(self, node: nodes.Node) -> None:
+        """Join a node: its Redis, its bus, its clock, and an empty L1."""
+        self._clock = node.clock
+        self._announce = node.far.publish
+        self._counts: Counts = node.join(self, self._codec.fingerprint)
+        self._near: NearLayer[V] = NearLayer(
+            self._near_size, self._tags, trust=node.bus, now=node.clock.monotonic
+        )
+        self._flights: Flights[Read[V]] = Flights()
+        self._far: Entries[V] = Entries(
+            self.name,
+            far=node.far,
+            codec=self._codec,
+            load=self._load,
+            tags=self._tags,
+            ttl=self.ttl,
+            stale_for=self.stale_for,
+            negative_ttl=self.negative_ttl,
+            clock=node.clock,
+            counts=self._counts,
+        )
+        self._find: Callable[[str], Kept[V] | None] = self._near.find
+        self._bound = True
+
+    def unbind(self) -> None:
+        """Leave the node (after a fork, or between tests); the next use joins the current one."""
+        self._find = _nothing
+        self._bound = False
+        self._binding = threading.Lock()
+
+    def dropped(self, ids: tuple[str, ...], tags: tuple[str, ...]) -> None:
+        """The node's word that another process invalidated these."""
+        self._near.invalidate(ids, tags)
+
+    def dropped_all(self) -> None:
+        """The node's word that invalidations may have been missed."""
+        self._near.clear()
+
+    def _join(self) -> None:
+        if not self._bound:
+            with self._binding:
+                if not self._bound:
+                    self.bind(nodes.current())
+
+    def _keep_all(
+        self, answers: Mapping[str, Answer[Entry[V]]], flights: Mapping[str, Flight[Read[V]]]
+    ) -> dict[str, Read[V]]:
+        return {
+            id: self._keep(id, entry, "db" if loaded else "l2", flights[id], stale=stale)
+            for id, (entry, loaded, stale) in answers.items()
+        }
+
+    def _keep(
+        self, id: str, entry: Entry[V], layer: Layer, flight: Flight[Any], *, stale: bool = False
+    ) -> Read[V]:
+        """Put an entry into L1, unless it was invalidated since the flight began."""
+        ttl = entry.expires - self._clock.wall()
+        if self._near_size:
+            # Each process comes early by a chance of its own, so a hot key is refreshed before it expires.
+            life = STALE_PAUSE if stale else ttl - early(entry.cost)
+            self._near.put(
+                id,
+                entry.value,
+                epoch=flight.epoch,
+                read_at=flight.began,
+                expires=self._clock.monotonic() + life,
+                stale=stale,
+            )
+        return Read(entry.value, layer, stale, ttl)
+
+    def _await(self, id: str, flight: Flight[Read[V]]) -> Read[V]:
+        """The answer of the thread that is looking already; without one, a look of one's own."""
+        landed = flight.done is not None and self._clock.wait(flight.done, PATIENCE + LEASE)
+        if flight.answer is not None:
+            self._counts.joined += 1
+            return flight.answer
+        if isinstance(flight.error, Exception):
+            raise flight.error
+        # It landed without an answer for others, since it was in a transaction; or it hangs.
+        return (self._below if landed else self._unshared)((id,))[id]
+
+    def _unshared(self, ids: Sequence[str]) -> dict[str, Read[V]]:
+        """Load without storing."""
+        loaded = self._far.load(ids, {})
+        return {id: Read(entry.value, "db", stale=False, ttl=0.0) for id, entry in loaded.items()}
+
+    def _uncommitted(self, id: str) -> bool:
+        return uncommitted(self.name, id, self._tags(id) if self._tags else ())
+
+    def _on_commit(
+        self, ids: tuple[str, ...], tags: tuple[str, ...], values: Mapping[str, V], using: str
+    ) -> None:
+        self._join()
+        if ids or tags:
+            on_commit(self.name, self._send, ids=ids, tags=tags, values=values, using=using)
+
+    def _send(self, ids: tuple[str, ...], tags: tuple[str, ...], values: Mapping[str, V]) -> None:
+        # L1 last: a read between the two would bring the old entry back up from L2.
+        try:
+            self._announce(Invalidation(self.name, ids, tags))
+        finally:
+            self._near.invalidate(ids, tags)
+        if values:
+            self._store(values)
+
+    def _store(self, values: Mapping[str, V]) -> None:
+        now = self._clock.monotonic()
+        flights: dict[str, Flight[Any]] = {id: Flight(self._near.epoch(id), now) for id in values}
+        try:
+            claims = self._far.claim(list(values))
+        except FarDown:
+            return  # the invalidation is in the journal; the next read loads
+        entries = {
+            id: self._far.wrap(values[id], claim) for id, claim in claims.items() if claim.token
+        }
+        self._far.fill(entries, claims)
+        for id, entry in entries.items():
+            self._keep(id, entry, "l2", flights[id])
+
+    def _check(self, ids: Iterable[str]) -> None:
+        for id in ids:
+            if not (isinstance(id, str) and 0 < len(id) <= MAX_ID and _encodes(id)):
+                raise BadId(
+                    f"{self.name}: an id is a string of 1 to {MAX_ID} characters, not {id!r:.60}"
+                )
+
+
+def _encodes(id: str) -> bool:
+    """Whether the text is text: Python allows halves of surrogate pairs, UTF-8 does not."""
+    return id.isascii() or not any("\ud800" <= char <= "\udfff" for char in id)
+
+
+def _nothing(id: str) -> None:
+    return None

@@ -1,0 +1,25 @@
+"""Errors that views may raise beside those of DRF.
+
+Promise: imports nothing that loads DRF's settings, which name modules of this package.
+On failure: these are the failures; rest/problems.py answers them.
+"""
+
+from http import HTTPStatus
+
+from rest_framework.exceptions import APIException
+
+
+class Conflict(APIException):
+    """409: the request is well formed, but the present state of the resource forbids it."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_detail = "The resource is in another state than the request expects."
+    default_code = "conflict"
+
+
+class ContentTooLarge(APIException):
+    """413: the body is longer than this server reads."""
+
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too long."
+    default_code = "content_too_large"

@@ -1,0 +1,95 @@
+"""The OpenAPI manners of every view: the problems it may answer, written once.
+
+Promise: each operation documents every status this project's machinery can give it, with the problem
+shape, so a client generator and a fuzzer both find the whole truth.
+On failure: a view whose own responses cannot be derived is a warning of drf-spectacular, and
+warnings fail the build.
+"""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from drf_spectacular import authentication, openapi
+from drf_spectacular.plumbing import ResolvedComponent
+
+from rest.problems import MEDIA_TYPE
+
+PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "object",
+            "description": "Messages by field",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+        },
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+
+
+class BasicScheme(authentication.BasicScheme):
+    """Documents subclasses of basic authentication as drf-spectacular does the class itself."""
+
+    match_subclasses = True
+    priority = 1
+
+
+class AutoSchema(openapi.AutoSchema):
+    """DRF's DEFAULT_SCHEMA_CLASS."""
+
+    always: ClassVar = {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+    by_method: ClassVar = {
+        "GET": {HTTPStatus.BAD_REQUEST},
+        "POST": {HTTPStatus.CONFLICT},
+        "PUT": {HTTPStatus.CONFLICT},
+        "PATCH": {HTTPStatus.CONFLICT},
+        "DELETE": {HTTPStatus.FORBIDDEN},
+    }
+    with_body: ClassVar = {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    }
+
+    def problem_statuses(self) -> list[HTTPStatus]:
+        """Return the error statuses this operation may answer, ascending."""
+        statuses = self.always | self.by_method.get(self.method, set())
+        if self.method in {"POST", "PUT", "PATCH"}:
+            statuses = statuses | self.with_body
+        if "{" in self.path:
+            statuses = statuses | {HTTPStatus.NOT_FOUND}
+        return sorted(statuses)
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        if self.method == "GET" and "200" in bodies:
+            bodies["304"] = {
+                "description": "The client's copy, named by If-None-Match, is current."
+            }
+        for status in self.problem_statuses():
+            bodies.setdefault(
+                str(int(status)),
+                {
+                    "description": status.phrase,
+                    "content": {MEDIA_TYPE: {"schema": self._problem()}},
+                },
+            )
+        return bodies
+
+    def _problem(self) -> dict[str, Any]:
+        component = ResolvedComponent(
+            name="Problem", type=ResolvedComponent.SCHEMA, schema=PROBLEM, object="Problem"
+        )
+        self.registry.register_on_missing(component)
+        ref: dict[str, Any] = component.ref
+        return ref

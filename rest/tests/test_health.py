@@ -1,0 +1,101 @@
+"""Probes and metrics, over real dependencies.
+
+Promises: down means really down: a database or a Redis at a port where nothing listens.
+On failure: the body says which dependency the site thought up or down.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from caching.counters import BOUNDS
+from rest import health
+
+ROOT = Path(__file__).resolve().parents[2]
+# A site whose database and Redis are where nothing listens.
+ELSEWHERE = """
+import time, django
+django.setup()
+from django.test import Client
+began = time.monotonic()
+answer = Client().get("/readyz", headers={"host": "localhost"})
+seconds = time.monotonic() - began
+metrics = Client().get("/metrics", headers={"host": "localhost"})
+print(answer.status_code, answer["Content-Type"], seconds, answer.content.decode(), sep="\\n")
+print(*metrics.content.decode().splitlines())
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    variables = {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "HEADWATER_HOME": str(tmp_path / "home"),
+        "DATABASE_URL": "postgres://site:hunter2@127.0.0.1:1/site",
+        "REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", ELSEWHERE],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
+def test_liveness_depends_on_nothing(client: Client) -> None:
+    answer = client.get("/healthz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok"}
+    assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_ready_when_every_dependency_answers(client: Client) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["dependencies"] == {"database": "ok", "redis": "ok"}
+
+
+def test_not_ready_names_what_is_down_and_not_where(elsewhere: subprocess.Popen[str]) -> None:
+    out, errors = elsewhere.communicate(timeout=30)
+    assert elsewhere.returncode == 0, errors
+    status, content_type, seconds, body, metrics = out.splitlines()
+    assert status == "503"
+    assert content_type == "application/problem+json"
+    assert json.loads(body)["detail"] == "Not answering: database, redis"
+    assert json.loads(body)["dependencies"] == {"database": "down", "redis": "down"}
+    assert float(seconds) < 2
+    assert "headwater_redis_up 0.0" in metrics
+    assert "hunter2" not in out + errors
+
+
+def test_metrics_are_prometheus_text_with_every_counter(client: Client) -> None:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/plain")
+    names = {family.name for family in text_string_to_metric_families(answer.content.decode())}
+    assert {f"headwater_cache_{field}" for field in health.COUNTERS} <= names
+    assert {f"headwater_cache_{field}_seconds" for field in health.HISTOGRAMS} <= names
+    assert "headwater_redis_up" in names
+
+
+def test_buckets_add_up() -> None:
+    counts = [1] * (len(BOUNDS) + 1)
+    buckets = health._buckets(counts)
+    assert buckets[-1] == ("+Inf", float(len(counts)))
+    assert [count for _, count in buckets] == sorted(count for _, count in buckets)
+
+
+def test_probes_only_read(client: Client) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert client.post(path).status_code == 405

@@ -1,0 +1,258 @@
+"""The rules of listings: what is in them, in which order, page by page.
+
+Promise: every page that a client can walk to is checked against a plain query.
+On failure: the broken rule is the test's name.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from catalog import services
+from catalog.filters import SEARCH_LENGTH, Query
+from catalog.models import Category, Product
+from catalog.tests.conftest import MakeProduct
+from catalog.tests.test_api_products import assert_problem
+
+URL = "/api/v1/products/"
+
+
+@pytest.fixture
+def shelf(make_product: MakeProduct, deli: Category) -> list[str]:
+    """Ten products; the ids of the active ones, ascending."""
+    for number in range(10):
+        make_product(
+            f"prod_{number}",
+            name=f"Thing {number}" if number % 2 else f"100% Éclair {number}",
+            price=Decimal(number),
+            stock=number % 3,
+            category=deli if number > 6 else Category(slug="grocery"),
+            is_active=number != 4,
+        )
+    return [f"prod_{number}" for number in range(10) if number != 4]
+
+
+def ids(response: Any) -> list[str]:
+    """The ids of a page."""
+    assert response.status_code == 200, response.content
+    return [product["id"] for product in response.json()["results"]]
+
+
+def walk(client: Client, url: str, link: str = "next") -> list[list[str]]:
+    """The ids of this page and all that its links lead to."""
+    pages = []
+    address: str | None = url
+    while address:
+        response = client.get(address)
+        pages.append(ids(response))
+        address = response.json()[link]
+    return pages
+
+
+def test_a_listing_holds_the_active_products_in_the_order_of_their_ids(
+    client: Client, shelf: list[str]
+) -> None:
+    assert ids(client.get(URL)) == shelf
+
+
+@pytest.mark.parametrize("per_page", [1, 2, 3, 4, 8, 9, 100])
+def test_the_links_lead_through_every_product_once_and_back(
+    client: Client, shelf: list[str], per_page: int
+) -> None:
+    pages = walk(client, f"{URL}?per_page={per_page}")
+    assert [id for page in pages for id in page] == shelf
+    assert all(len(page) == per_page for page in pages[:-1])
+    last = client.get(f"{URL}?per_page={per_page}").json()
+    while last["next"]:
+        last = client.get(last["next"]).json()
+    if last["previous"]:
+        back = walk(client, last["previous"], "previous")
+        assert [id for page in reversed(back) for id in page] == shelf[: -len(pages[-1])]
+
+
+def test_products_that_come_and_go_make_no_page_skip_or_repeat_another(
+    client: Client, shelf: list[str], make_product: MakeProduct
+) -> None:
+    first = client.get(f"{URL}?per_page=3").json()
+    Product.objects.filter(pk="prod_2").delete()
+    make_product("prod_00")
+    assert ids(client.get(first["next"])) == ["prod_3", "prod_5", "prod_6"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("category=deli", "789"),
+        ("category=none", ""),
+        ("search=thing", "13579"),
+        ("search=%20thing%20", "13579"),
+        ("search=100%25", "0268"),
+        ("search=_", ""),
+        ("search=Éclair 2", "2"),
+        ("min_price=8", "89"),
+        ("max_price=1.00", "01"),
+        ("min_price=2&max_price=3", "23"),
+        ("min_price=0e999999", "012356789"),
+        ("in_stock=true", "12578"),
+        ("in_stock=FALSE", "0369"),
+        ("category=grocery&in_stock=true&min_price=2", "25"),
+        ("search=&category=&min_price=&in_stock=", "012356789"),
+        ("unknown=1", "012356789"),
+    ],
+)
+def test_filters_narrow_a_listing(
+    client: Client, shelf: list[str], query: str, expected: str
+) -> None:
+    for _ in range(2):
+        assert ids(client.get(f"{URL}?{query}")) == [f"prod_{digit}" for digit in expected]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("min_price=x", "min_price"),
+        ("min_price=-1", "min_price"),
+        ("min_price=NaN", "min_price"),
+        ("max_price=Infinity", "max_price"),
+        ("max_price=1e400", "max_price"),
+        ("max_price=0.001", "max_price"),
+        ("max_price=" + "9" * 5000, "max_price"),
+        ("min_price=3&max_price=2", "min_price"),
+        ("in_stock=maybe", "in_stock"),
+        ("in_stock=1", "in_stock"),
+        ("search=%00", "search"),
+        ("search=%1B", "search"),
+        ("search=" + "x" * (SEARCH_LENGTH + 1), "search"),
+        ("category=" + "x" * 65, "category"),
+        ("category=%00", "category"),
+        ("per_page=0", "per_page"),
+        ("per_page=101", "per_page"),
+        ("per_page=-1", "per_page"),
+        ("per_page=1.5", "per_page"),
+        ("per_page=²", "per_page"),
+        ("per_page=" + "9" * 5000, "per_page"),
+        ("cursor=x", "cursor"),
+        ("cursor=%F0%9F%8D%9E", "cursor"),
+        ("cursor=bnByb2RfMw==", "cursor"),
+        ("ids=a&category=deli", "category"),
+        ("ids=" + ",".join(map(str, range(101))), "ids"),
+    ],
+)
+def test_a_bad_parameter_is_400_and_named(
+    client: Client, transactional_db: None, query: str, field: str
+) -> None:
+    assert_problem(client.get(f"{URL}?{query}"), 400, field)
+
+
+def test_ids_are_answered_in_their_order_active_or_not_and_the_unknown_are_named(
+    client: Client, shelf: list[str]
+) -> None:
+    response = client.get(f"{URL}?ids=prod_7,nope,prod_4,prod_7,,a%20b,prod_1")
+    assert ids(response) == ["prod_7", "prod_4", "prod_1"]
+    assert response.json()["missing"] == ["nope", "a b"]
+    assert list(response.json()) == ["next", "previous", "results", "missing"]
+
+
+def test_a_hundred_ids_cost_one_query(
+    client: Client, grocery: Category, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    wanted = [f"prod_{number:03}" for number in reversed(range(100))]
+    Product.objects.bulk_create(
+        [Product(id=id, name=id, price=1, category=grocery) for id in wanted]
+    )
+    with django_assert_num_queries(1):
+        assert ids(client.get(f"{URL}?ids={','.join(wanted)}")) == wanted
+    with django_assert_num_queries(0):
+        assert ids(client.get(f"{URL}?ids={','.join(wanted)}")) == wanted
+
+
+def test_no_ids_are_no_products(client: Client, shelf: list[str]) -> None:
+    assert client.get(f"{URL}?ids=").json() == {
+        "next": None,
+        "previous": None,
+        "results": [],
+        "missing": [],
+    }
+
+
+def test_a_page_costs_two_queries_and_none_after(
+    client: Client, shelf: list[str], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(2):
+        client.get(f"{URL}?per_page=5")
+    with django_assert_num_queries(0):
+        client.get(f"{URL}?per_page=5")
+
+
+def test_equal_filters_share_one_entry(
+    client: Client, shelf: list[str], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    client.get(f"{URL}?min_price=1&search=thing")
+    with django_assert_num_queries(0):
+        client.get(f"{URL}?search=%20thing&min_price=1.00&per_page=20&colour=red")
+
+
+def test_categories_are_counted_by_their_active_products(client: Client, shelf: list[str]) -> None:
+    Category.objects.create(slug="empty", name="Empty")
+    body = client.get("/api/v1/categories/").json()
+    assert list(body) == ["next", "previous", "results"]
+    assert body["results"] == [
+        {"slug": "deli", "name": "Deli", "product_count": 3},
+        {"slug": "empty", "name": "Empty", "product_count": 0},
+        {"slug": "grocery", "name": "Grocery", "product_count": 6},
+    ]
+
+
+def test_categories_come_in_pages_too(client: Client, transactional_db: None) -> None:
+    slugs = [f"c{number:02}" for number in range(25)]
+    Category.objects.bulk_create([Category(slug=slug, name=slug) for slug in slugs])
+    first = client.get("/api/v1/categories/").json()
+    second = client.get(first["next"]).json()
+    found = [category["slug"] for category in first["results"] + second["results"]]
+    assert (found, second["next"]) == (slugs, None)
+    assert client.get(second["previous"]).json()["results"] == first["results"]
+
+
+def test_a_category_lists_its_active_products(client: Client, shelf: list[str]) -> None:
+    pages = walk(client, "/api/v1/categories/grocery/products/?per_page=4")
+    assert pages == [["prod_0", "prod_1", "prod_2", "prod_3"], ["prod_5", "prod_6"]]
+
+
+def test_an_unknown_category_is_404_until_it_exists(client: Client, transactional_db: None) -> None:
+    url = "/api/v1/categories/deli/products/"
+    assert_problem(client.get(url), 404)
+    Category.objects.create(slug="deli", name="Deli")
+    assert ids(client.get(url)) == []
+
+
+def test_the_key_of_the_longest_query_fits() -> None:
+    longest = Query(
+        category="x" * 64,
+        search='"' * SEARCH_LENGTH,
+        min_price=Decimal("12345678.90"),
+        max_price=Decimal("12345678.90"),
+        in_stock=False,
+        cursor="x" * 87,
+        per_page=100,
+    )
+    assert len(longest.key()) <= 512
+    assert Query.parse(longest.key()) == longest
+
+
+def test_a_product_deactivated_or_moved_since_is_left_out_of_a_cached_page(
+    client: Client, shelf: list[str]
+) -> None:
+    urls = [URL, "/api/v1/categories/grocery/products/"]
+    for url in urls:
+        client.get(url)
+    # Behind the models' back, so that the listings are still the old ones.
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE catalog_product SET is_active = %s WHERE id = 'prod_0'", [False])
+        cursor.execute("UPDATE catalog_product SET category_id = 'deli' WHERE id = 'prod_1'")
+    services.evict(ids=["prod_0", "prod_1"])
+    assert ids(client.get(urls[0])) == shelf[1:]
+    assert ids(client.get(urls[1])) == shelf[2:6]

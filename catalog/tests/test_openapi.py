@@ -1,0 +1,83 @@
+"""The OpenAPI document, and a fuzzer that holds the API to it.
+
+Promise: the document is valid and complete without a warning; no generated request, by staff or by a
+stranger, gets a 5xx or an answer that the document does not know.
+On failure: schemathesis prints the request as a curl command.
+"""
+
+import base64
+from io import StringIO
+from typing import Any
+
+import pytest
+import schemathesis
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from catalog.models import Category, Product
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+# Generated ids hit no row; so each operation on one is tried on one that exists, too.
+KNOWN = {"id": "prod_ice", "slug": "grocery"}
+bounded = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    database=None,
+)
+
+
+def test_the_document_is_valid_and_complete_without_a_warning() -> None:
+    call_command("spectacular", validate=True, fail_on_warn=True, stdout=StringIO())
+
+
+def test_the_migrations_are_complete(transactional_db: None) -> None:
+    call_command("makemigrations", check=True, dry_run=True, stdout=StringIO())
+
+
+@pytest.fixture
+def headers(settings: Any, grocery: Category, ice: Product, caller: str) -> dict[str, str]:
+    """What the caller sends; passwords are hashed cheaply, since every request checks one."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    get_user_model().objects.create_user("staff", password="right", is_staff=True)
+    basic = "Basic " + base64.b64encode(b"staff:right").decode()
+    return {"Authorization": basic} if caller == "staff" else {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("caller", ["staff", "stranger"])
+def test_no_request_gets_a_5xx_or_an_undocumented_answer(
+    headers: dict[str, str], mode: GenerationMode
+) -> None:
+    api = schemathesis.openapi.from_wsgi("/api/schema/", get_wsgi_application())
+    for found in api.get_all_operations():
+        operation = found.ok()  # type: ignore[union-attr]
+        known: dict[str, Any] = {
+            name: id for name, id in KNOWN.items() if f"{{{name}}}" in operation.path
+        }
+        for path in [None, known] if known else [None]:
+
+            @bounded
+            @given(case=operation.as_strategy(generation_mode=mode, path_parameters=path))
+            def send(case: schemathesis.Case[Any]) -> None:
+                if isinstance(case.body, dict) and mode is GenerationMode.POSITIVE:
+                    case.body["category"] = "grocery"
+                case.call_and_validate(headers=headers, checks=CHECKS)
+
+            send()

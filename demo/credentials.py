@@ -1,0 +1,90 @@
+"""The admin login of a home and `credentials.json`, the file that tells it.
+
+Promises: the password is random, made once and kept by later runs; a login that no longer works is
+repaired, never replaced by another; the file is written whole or not at all, for its owner alone
+(0600). `api_key` is null until the site has API keys.
+On failure: CredentialsError when the file is there but is not ours to read.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from django.contrib.auth import get_user_model
+
+USERNAME = "admin"
+
+
+class CredentialsError(Exception):
+    """`credentials.json` cannot be used; the message says why and names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What `credentials.json` holds."""
+
+    url: str
+    admin_username: str
+    admin_password: str
+    api_key: str | None
+
+
+def ensure(home: Path, url: str) -> Credentials:
+    """Makes the admin login valid and writes the file. `url` is where the site serves.
+
+    Raises CredentialsError.
+    """
+    path = home / "credentials.json"
+    known = _read(path)
+    credentials = Credentials(
+        url=url,
+        admin_username=known.get("admin_username") or USERNAME,
+        admin_password=known.get("admin_password") or secrets.token_urlsafe(18),
+        api_key=known.get("api_key"),
+    )
+    _grant(credentials)
+    _write(path, json.dumps(asdict(credentials), indent=2) + "\n")
+    return credentials
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise CredentialsError(f"{path} cannot be read; remove it to have one made") from error
+    if not isinstance(known, dict):
+        raise CredentialsError(f"{path} is not a JSON object; remove it to have one made")
+    return {name: value for name, value in known.items() if isinstance(value, str) and value}
+
+
+def _grant(credentials: Credentials) -> None:
+    name = credentials.admin_username
+    user = get_user_model().objects.filter(username=name).first()
+    if user is None:
+        get_user_model().objects.create_superuser(
+            username=name, password=credentials.admin_password
+        )
+        return
+    if not user.check_password(credentials.admin_password):
+        user.set_password(credentials.admin_password)
+    user.is_active = user.is_staff = user.is_superuser = True
+    user.save()
+
+
+def _write(path: Path, text: str) -> None:
+    """Replaces the file at once, so that no reader finds half of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

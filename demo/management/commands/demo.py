@@ -1,0 +1,123 @@
+"""`manage.py demo`: runs the whole site and measures it; `--serve` runs it and keeps serving.
+
+Promises: from an empty home: migrates, seeds, makes the admin login, starts the real server and
+worker, drives every use case over HTTP and prints target against measured. Its children end with
+it.
+On failure: exit 1 with one line naming every target that was missed, or the child that did not run;
+exit 2 with one line for a taken port, an unusable home, database or Redis. Ctrl-C and SIGTERM stop
+everything.
+"""
+
+import logging
+import signal
+from argparse import ArgumentParser, ArgumentTypeError
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from caching import registry
+from caching.errors import FarDown
+from caching.matrix import console
+from demo import server, verdict
+from demo.credentials import Credentials, CredentialsError, ensure
+from demo.discovery import demos
+from demo.measuring import measure
+from demo.processes import ChildError, Children
+from demo.seeding import seed
+from demo.site import HOST, RunningSite, SiteError
+
+SECONDS = 12.0  # the most one use case is driven for
+
+
+class Command(BaseCommand):
+    help = "Runs the whole site on this machine and prints the matrix, or keeps serving."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--serve", action="store_true", help="keep serving on PORT")
+        parser.add_argument(
+            "--reads", type=_positive, default=20_000, help="the most reads of one use case"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, _end)
+        # That Redis is down is said once, below; the children's own logs keep the details.
+        logging.getLogger("caching").setLevel(logging.CRITICAL)
+        try:
+            if options["serve"]:
+                self._serve()
+            else:
+                self._measure(options["reads"])
+        except (server.PortBusyError, CredentialsError) as error:
+            raise CommandError(str(error), returncode=2) from error
+        except FarDown as error:
+            raise CommandError(str(error), returncode=2) from error
+        except DatabaseError as error:
+            raise CommandError(f"the database cannot be used: {error}", returncode=2) from error
+        except (ChildError, SiteError, OSError) as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt as error:
+            raise CommandError("interrupted", returncode=128 + signal.SIGINT) from error
+
+    def _measure(self, reads: int) -> None:
+        credentials = self._prepare()
+        port = server.free_port()
+        with Children(settings.HEADWATER_HOME / "logs") as children:
+            self._say("Starting the server and the worker ...")
+            server.start(children, port, "demo.wsgi:application", debug=False)
+            site = RunningSite(port, server.WORKERS, credentials, reads=reads, seconds=SECONDS)
+            results = []
+            try:
+                for demo in demos():
+                    self._say(f"Driving {demo.USE_CASE.name} over HTTP ...")
+                    results.append(measure(demo, site))
+                    children.check()
+            finally:
+                site.close()
+        verdict.show(results, console())
+        misses = list(verdict.missed(results))
+        if misses:
+            raise CommandError("missed: " + "; ".join(misses))
+        self._say(f"All targets hold ({len(results)} use cases).")
+
+    def _serve(self) -> None:
+        server.claim(settings.PORT)
+        credentials = self._prepare()
+        with Children(settings.HEADWATER_HOME / "logs") as children:
+            application = ":".join(settings.WSGI_APPLICATION.rsplit(".", 1))
+            server.start(children, settings.PORT, application, debug=settings.DEBUG)
+            self._say(f"Serving on      {credentials.url}  (admin at /admin/, API at /api/docs/)")
+            self._say(
+                f"Admin login     {credentials.admin_username} / {credentials.admin_password}"
+            )
+            self._say(f"Credentials in  {settings.HEADWATER_HOME / 'credentials.json'}")
+            self._say("Ctrl-C stops it.")
+            try:
+                children.watch()
+            except KeyboardInterrupt:
+                self._say("\nStopping ...")
+
+    def _prepare(self) -> Credentials:
+        registry.ready()
+        self._say("Preparing the database and the demo rows ...")
+        call_command("migrate", verbosity=0, interactive=False)
+        seed("small")
+        return ensure(settings.HEADWATER_HOME, f"http://{HOST}:{settings.PORT}")
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """Lets SIGTERM leave through the same `finally` blocks as any error."""
+    raise SystemExit(128 + number)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ArgumentTypeError("must be a whole number above 0")
+    return int(text)

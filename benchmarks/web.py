@@ -1,0 +1,133 @@
+"""A product over HTTP: Headwater's own site, and the same product by the ways people use today.
+
+Promises: Granian with one worker and one request thread for each, the same flags, one after another
+under the same load; every site answers the same JSON, checked before. They all run throughout, but only
+one has requests at a time.
+On failure: WrongAnswer for another JSON, LoadError for another status, ChildError for a server that ends.
+"""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+
+from benchmarks.card import CARD, KEY
+from benchmarks.errors import WrongAnswer
+from benchmarks.load import CONNECTIONS, requests_per_second
+from benchmarks.page import Page, Table, at_least
+from catalog.cache import products
+from catalog.models import Category, Product
+from demo.processes import Children
+from demo.server import free_port
+from rest.renderers import encode
+
+BARE, HEADWATER, DRF, CACHED = (
+    "bare Django view",
+    "Headwater",
+    "DRF ModelViewSet",
+    "DRF, cache_page",
+)
+SITES = {
+    BARE: "benchmarks.sites.bare",
+    HEADWATER: "config.settings",
+    DRF: "benchmarks.sites.drf",
+    CACHED: "benchmarks.sites.cache_page",
+    "DRF, cacheops": "benchmarks.sites.cacheops",
+}
+ROWS = 1000
+ROUNDS, SECONDS = 9, 2.0
+QUICK_ROUNDS, QUICK_SECONDS = 2, 0.2
+READY_WITHIN = 30.0  # seconds
+
+
+def run(home: Path, *, quick: bool) -> Page:
+    rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
+    body = _seed()
+    samples: dict[str, list[float]] = {name: [] for name in SITES}
+    with Children(home / "logs") as children:
+        urls = {name: _start(children, name, settings, body) for name, settings in SITES.items()}
+        for name, url in urls.items():
+            _check(name, url, body)
+        for number in range(rounds if quick else rounds + 1):
+            for name, url in urls.items():
+                rate = requests_per_second(url, seconds)
+                # The first round warms each server up.
+                if quick or number:
+                    samples[name].append(rate)
+    table = Table("One product by id", "requests/s", BARE, samples)
+    return Page(
+        title="http: a product over HTTP",
+        method="Granian for all, with `--workers 1 --blocking-threads 1 --interface wsgi`, "
+        f"{CONNECTIONS} keep-alive connections, server and load on the same cores. The bare view has no "
+        "middleware and returns a constant. The DRF sites have the middleware of `startproject` and DRF's "
+        "defaults; `cache_page` is around the whole view, so a hit skips DRF; it and cacheops store "
+        "pickles in Redis. Headwater has its real settings: its middleware, DRF, the ETag of every answer; "
+        "no API key is checked and no limit counted in this run.",
+        tables=[table],
+        verdicts=[
+            at_least("as fast as the bare view", table.ratio(HEADWATER), 1, " times"),
+            at_least("3 times `cache_page`", table.ratio(HEADWATER, CACHED), 3, " times"),
+            at_least("8 times the ModelViewSet", table.ratio(HEADWATER, DRF), 8, " times"),
+            at_least("10,000 requests/s", table.median(HEADWATER), 10_000, " requests/s"),
+        ],
+    )
+
+
+def _seed() -> str:
+    """Fills the database of the home; returns the JSON every site has to answer."""
+    call_command("migrate", verbosity=0)
+    Category.objects.get_or_create(slug=CARD.category, defaults={"name": "Kitchen"})
+    fields = {
+        "name": CARD.name,
+        "description": CARD.description,
+        "price": CARD.price,
+        "category_id": CARD.category,
+        "stock": CARD.stock,
+    }
+    Product.objects.bulk_create(
+        Product(id=f"{KEY}{number or ''}", **fields) for number in range(ROWS)
+    )
+    return encode(products.get(KEY)).decode()
+
+
+def _start(children: Children, name: str, settings: str, body: str) -> str:
+    port = free_port()
+    environment: Mapping[str, str] = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": settings,
+        "BENCHMARK_BODY": body,
+    }
+    application = "config.wsgi" if name == HEADWATER else "benchmarks.sites.wsgi"
+    children.start(
+        name,
+        environment,
+        "granian",
+        f"{application}:application",
+        *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", "1", "--blocking-threads", "1", "--no-ws"),
+    )
+    url = f"http://127.0.0.1:{port}/api/v1/products/{KEY}/"
+    children.wait_until(lambda: _get(url) is not None, name, READY_WITHIN)
+    return url
+
+
+def _get(url: str) -> Any:
+    """The JSON at `url`, or None while nobody listens there."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return json.load(answer)
+    except urllib.error.HTTPError:
+        raise
+    except urllib.error.URLError:
+        return None
+
+
+def _check(name: str, url: str, body: str) -> None:
+    answer = _get(url)
+    if answer != json.loads(body):
+        raise WrongAnswer(f"{name} answered {answer!r:.600}, not {body:.600}")

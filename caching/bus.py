@@ -129,10 +129,6 @@ class Bus:
 
     def _connect(self) -> None:
         self._subscription = self._far.subscribe()
-        # From the confirmation on every message is ours; what was said before it is lost.
-        for _ in (self._far.channel, self._far.own_channel):
-            if self._subscription.get_message(timeout=1.0) is None:
-                raise FarDown("the subscription is not confirmed")
         self._start_over()
 
     def _start_over(self) -> None:

@@ -23,6 +23,8 @@ from caching.embedded import attach, revive
 
 logger = logging.getLogger(__name__)
 
+CONNECT_WITHIN = 0.25  # seconds
+
 
 class EmbeddedConnection(UnixDomainSocketConnection):
     """A connection whose failure to connect makes sure that somebody brings the server back."""
@@ -61,10 +63,15 @@ class ClusterConnectionFactory(ConnectionFactory):
     def connect(self, url: str) -> Any:
         """The cluster's client. Raises redis-py's ConnectionError when no startup node answers."""
         key = (os.getpid(), url)
-        with self._mutex:
+        # Who waits for a connection that does not come must not then begin to wait for one of its own.
+        if not self._mutex.acquire(timeout=CONNECT_WITHIN):
+            raise RedisConnectionError("another thread is still connecting to the cluster")
+        try:
             if key not in self._clusters:
                 self._clusters[key] = self._cluster(url)
             return self._clusters[key]
+        finally:
+            self._mutex.release()
 
     def disconnect(self, connection: Any) -> None:
         """Closes the connections to all nodes; the client opens them again when used."""

@@ -23,6 +23,10 @@ Tags = Callable[[str], tuple[str, ...]]
 Load = Callable[[Sequence[str]], Mapping[str, V]]
 
 
+# Seconds a transaction may take from `set` to its commit; a longer one does not store, only invalidates.
+FENCE = 60.0
+
+
 def _millis(seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
@@ -81,24 +85,41 @@ class Entries(Generic[V]):
 
     def claim(self, ids: Sequence[str]) -> dict[str, Claim[Entry[V]]]:
         """Ask for the leases, in one round trip. Raises FarDown."""
-        tag_life = 2 * _millis(max(self._ttl, self._negative_ttl) + self._stale_for + LEASE)
-        proposed = {id: os.urandom(16) for id in ids}
+        claims = self._claim({id: self._lease_key(id) for id in ids}, LEASE)
+        self._counts.refusals += sum(claim.token is None for claim in claims.values())
+        return claims
+
+    def fence(self, id: str) -> Claim[Entry[V]]:
+        """A claim that holds until the next invalidation of the id; without a token if another writer has it.
+
+        Readers do not see it: they load, and what they load is deleted when the writer is through. Without
+        Redis there is no token either.
+        """
+        try:
+            return self._claim({id: self._fence_key(id)}, FENCE)[id]
+        except FarDown:
+            self._counts.far_errors += 1
+            return Claim(None, None)
+
+    def _claim(self, keys: Mapping[str, str], seconds: float) -> dict[str, Claim[Entry[V]]]:
+        tag_life = 2 * _millis(max(self._ttl, self._negative_ttl) + self._stale_for + FENCE)
+        proposed = {id: os.urandom(16) for id in keys}
         answers = self._far.run(
             [
                 Call(
                     CLAIM,
-                    [self._key(id), self._lease_key(id), *self._tag_keys(id)],
-                    [token, _millis(LEASE), tag_life],
+                    [self._key(id), keys[id], *self._tag_keys(id)],
+                    [token, _millis(seconds), tag_life],
                 )
                 for id, token in proposed.items()
             ]
         )
-        claims: dict[str, Claim[Entry[V]]] = {}
-        for (id, token), (granted, blob, *versions) in zip(proposed.items(), answers, strict=True):
-            entry = self._valid(blob, versions)
-            self._counts.refusals += not granted
-            claims[id] = Claim(token if granted else None, entry, tuple(versions))
-        return claims
+        return {
+            id: Claim(token if granted else None, self._valid(blob, versions), tuple(versions))
+            for (id, token), (granted, blob, *versions) in zip(
+                proposed.items(), answers, strict=True
+            )
+        }
 
     def load(
         self, ids: Sequence[str], claims: Mapping[str, Claim[Entry[V]]]
@@ -125,8 +146,13 @@ class Entries(Generic[V]):
         """An entry for a value that came from somewhere else than the loader."""
         return Entry(value, self._clock.wall() + spread(self._ttl), 0.0, claim.tags)
 
-    def fill(self, entries: Mapping[str, Entry[V]], claims: Mapping[str, Claim[Entry[V]]]) -> None:
-        """Store what was loaded under these claims, where the lease still stands."""
+    def fill(
+        self, entries: Mapping[str, Entry[V]], claims: Mapping[str, Claim[Entry[V]]]
+    ) -> list[str]:
+        """Store what was loaded under these claims, where the lease still stands; returns what is stored.
+
+        Raises TypeError or ValueError for a value that cannot be encoded.
+        """
         now = self._clock.wall()
         calls = []
         for id, entry in entries.items():
@@ -142,7 +168,8 @@ class Entries(Generic[V]):
                 Call(FILL, keys, [claims[id].token or b"", blob, life, self._codec.fingerprint])
             )
             self._counts.bytes_written += len(blob)
-        self._try(calls, entries)
+        answers = self._try(calls, entries)
+        return [id for id, stored in zip(entries, answers, strict=False) if stored]
 
     def release(self, claims: Mapping[str, Claim[Entry[V]]], seconds: float) -> None:
         """Give leases back: at once, or after `seconds`."""
@@ -155,13 +182,14 @@ class Entries(Generic[V]):
         """Whether somebody is loading the id right now. Raises FarDown."""
         return self._far.mget([self._lease_key(id)]) != [None]
 
-    def _try(self, calls: Sequence[Call], ids: Iterable[str]) -> None:
+    def _try(self, calls: Sequence[Call], ids: Iterable[str]) -> list[int]:
         try:
-            self._far.run(calls)
+            return self._far.run(calls)
         except FarDown:
             self._counts.far_errors += 1
             # Nobody must wait for a lease that could not be given back: an invalidation deletes it.
             self._far.journal.failed(Invalidation(self._name, tuple(ids), ()))
+            return []
 
     def _valid(self, blob: bytes | None, versions: Sequence[bytes | None]) -> Entry[V] | None:
         """The entry, unless one of its tags was invalidated since its load began (G10)."""
@@ -182,6 +210,9 @@ class Entries(Generic[V]):
 
     def _lease_key(self, id: str) -> str:
         return self._far.key("l", self._far.shard_of(id), self._name, self._codec.fingerprint, id)
+
+    def _fence_key(self, id: str) -> str:
+        return self._far.key("w", self._far.shard_of(id), self._name, id)
 
     def _tag_keys(self, id: str) -> list[str]:
         if self._tags is None:

@@ -8,28 +8,42 @@ On Redis Cluster the keys are spread over `SHARDS` hash tags, elsewhere over one
 touches carry the same hash tag, and each hash tag has its own sequence number on the bus.
 """
 
+import logging
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from django_redis import get_redis_connection
 from redis import RedisError
 from redis.client import PubSub
 from redis.cluster import RedisCluster
-from redis.exceptions import NoScriptError, RedisClusterException, ResponseError
+from redis.exceptions import (
+    MaxConnectionsError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisClusterException,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from caching.breaker import Breaker
 from caching.clock import Clock
 from caching.errors import FarDown
 from caching.journal import Invalidation, Journal
 from caching.scripting import BEAT, INVALIDATE, Script
+from caching.stampede import LEASE
 
 R = TypeVar("R")
+
+logger = logging.getLogger(__name__)
 
 SHARDS = 16
 # Ids a single call of invalidate.lua takes: it must not hold up Redis for more than about a millisecond.
 BATCH = 500
+# Seconds until a subscription must be confirmed.
+CONFIRM = 1.0
+NO_FENCES: Mapping[str, bytes] = {}
 
 
 class Call(NamedTuple):
@@ -66,6 +80,9 @@ class Far:
         self._fingerprints: dict[str, str] = {}
         self._shards: int | None = None
         self._local = threading.local()
+        # Connections made in an earlier era lead to a Redis that has become a replica.
+        self._era = 0
+        self._crowded = False
 
     def declare(self, cache: str, fingerprint: str) -> None:
         """Make known the schema that this process uses for a cache."""
@@ -99,7 +116,10 @@ class Far:
             client = shared if isinstance(shared, RedisCluster) else shared.client()
             # Here, and not in `shards` alone: a replay needs it, and would wait for itself there.
             self._shards = SHARDS if isinstance(client, RedisCluster) else 1
-            self._local.client = client
+            self._local.client, self._local.era = client, self._era
+        elif self._local.era != self._era:
+            self._local.era = self._era
+            _disconnect(client)
         return client
 
     def guarded(self, operation: Callable[[Any], R]) -> R:
@@ -120,10 +140,13 @@ class Far:
         """Call scripts in one round trip; answers in the order of the calls."""
         return self.guarded(lambda client: _run(client, calls))
 
-    def publish(self, invalidation: Invalidation) -> None:
-        """Delete and announce; what Redis does not take is in the journal, and goes out later (G1)."""
+    def publish(self, invalidation: Invalidation, fences: Mapping[str, bytes] = NO_FENCES) -> None:
+        """Delete and announce; what Redis does not take is in the journal, and goes out later (G1).
+
+        `fences` has tokens of some of the ids: where such a fence still stands it becomes the lease.
+        """
         try:
-            self.guarded(lambda client: self._invalidate(client, invalidation))
+            self.guarded(lambda client: self._invalidate(client, invalidation, fences))
         except FarDown:
             self.journal.failed(invalidation)
         else:
@@ -139,11 +162,17 @@ class Far:
         )
 
     def subscribe(self) -> PubSub:
-        """A subscription to the bus and to this process's own channel, not yet confirmed."""
+        """A subscription to the bus and to this process's own channel: from here on no message is lost."""
 
         def subscribed(client: Any) -> PubSub:
             subscription: PubSub = client.pubsub()
-            subscription.subscribe(self.channel, self.own_channel)
+            channels = (self.channel, self.own_channel)
+            subscription.subscribe(*channels)
+            # A Redis that hangs takes connections too: only what it says counts as an answer.
+            for _ in channels:
+                if subscription.get_message(timeout=CONFIRM) is None:
+                    subscription.close()
+                    raise RedisTimeoutError("the subscription is not confirmed")
             return subscription
 
         return self.guarded(subscribed)
@@ -151,8 +180,17 @@ class Far:
     def _attempt(self, operation: Callable[[Any], R]) -> R:
         try:
             answer = operation(self.client())
+        except MaxConnectionsError as error:
+            # More threads than the pool has connections: that says nothing about Redis.
+            if not self._crowded:
+                self._crowded = True
+                logger.warning("%s: raise max_connections in CACHES[%r]", error, self._alias)
+            raise FarDown(str(error)) from error
         except ResponseError as error:
-            # It does answer (out of memory, read-only, wrong type): not a reason to stop asking.
+            if _is_replica(error):
+                self._era += 1
+                self.breaker.failed(error)
+            # Else it does answer (out of memory, wrong type): not a reason to stop asking.
             raise FarDown(f"Redis refused: {error}") from error
         except (RedisError, RedisClusterException, OSError) as error:
             self.breaker.failed(error)
@@ -175,7 +213,9 @@ class Far:
 
         self._attempt(send)
 
-    def _invalidate(self, client: Any, invalidation: Invalidation) -> None:
+    def _invalidate(
+        self, client: Any, invalidation: Invalidation, fences: Mapping[str, bytes] = NO_FENCES
+    ) -> None:
         """Each hash tag gets its ids, in batches; a tag's version lives under every hash tag."""
         cache, ids, tags = invalidation
         by_shard: dict[int, list[str]] = (
@@ -189,10 +229,10 @@ class Far:
                 part = Invalidation(
                     cache, tuple(owned[start : start + BATCH]), () if start else tags
                 )
-                calls.append(self._invalidate_call(shard, part))
+                calls.append(self._invalidate_call(shard, part, fences))
         _run(client, calls)
 
-    def _invalidate_call(self, shard: int, part: Invalidation) -> Call:
+    def _invalidate_call(self, shard: int, part: Invalidation, fences: Mapping[str, bytes]) -> Call:
         cache = part.cache
         return Call(
             INVALIDATE,
@@ -207,7 +247,9 @@ class Far:
                 self.key("e", shard, cache, ""),
                 self.key("l", shard, cache, ""),
                 self._fingerprints[cache],
-                *part.ids,
+                self.key("w", shard, cache, ""),
+                round(LEASE * 1000),
+                *(word for id in part.ids for word in (id, fences.get(id, b""))),
             ],
         )
 
@@ -225,6 +267,21 @@ class Far:
         for owned, values in zip(by_tag.values(), pipe.execute(), strict=True):
             found.update(zip(owned, values, strict=True))
         return [found[key] for key in keys]
+
+
+def _is_replica(error: ResponseError) -> bool:
+    # Redis before 7 reports what a command in a script raised as an error of the script.
+    return isinstance(error, ReadOnlyError) or "READONLY" in str(error)
+
+
+def _disconnect(client: Any) -> None:
+    """Have a thread's client connect anew at its next call, and the connections nobody uses too.
+
+    A cluster's client follows its primaries by itself.
+    """
+    if not isinstance(client, RedisCluster):
+        client.connection.disconnect()
+        client.connection_pool.disconnect(inuse_connections=False)
 
 
 def _run(client: Any, calls: Sequence[Call]) -> list[Any]:

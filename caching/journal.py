@@ -12,7 +12,9 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Kind = Literal["id", "tag"]
 
 # Seconds a sent invalidation is remembered; above the longest loss of an AOF synced every second.
 MEMORY = 5.0
@@ -27,7 +29,7 @@ class Invalidation(NamedTuple):
 
 
 class Journal:
-    """Thread-safe; `now` is a monotonic clock in seconds."""
+    """Thread-safe; `now` is a monotonic clock in seconds. An outage costs memory by the id, not the write."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -35,9 +37,9 @@ class Journal:
         self._sent: deque[tuple[float, Invalidation]] = deque()
         # While the connection is lost nothing that was sent is forgotten.
         self._cut = False
-        # By serial number: what comes in during a replay is not taken for what is being replayed.
+        # By cache, kind, and id or tag. The number tells what comes in during a replay from what is replayed.
+        self.pending: dict[tuple[str, Kind, str], int] = {}
         self._serial = itertools.count()
-        self.pending: dict[int, Invalidation] = {}
 
     def sent(self, invalidation: Invalidation) -> None:
         """Remember what Redis took, for as long as Redis might forget it."""
@@ -50,7 +52,7 @@ class Journal:
     def failed(self, invalidation: Invalidation) -> None:
         """Keep what Redis did not take."""
         with self._lock:
-            self.pending[next(self._serial)] = invalidation
+            self._add(invalidation)
 
     def connection_lost(self) -> None:
         """Redis may have died, and forgotten what it was sent lately: all that is pending again."""
@@ -70,25 +72,35 @@ class Journal:
         """Send all that is pending; what `send` raises leaves it pending."""
         with self._lock:
             batch = dict(self.pending)
-        merged = _merged(batch.values())
+        merged = _merged(batch)
         send(merged)
         for invalidation in merged:
             self.sent(invalidation)
         with self._lock:
-            for serial in batch:
-                del self.pending[serial]
+            for what, serial in batch.items():
+                if self.pending[what] == serial:
+                    del self.pending[what]
+
+    def _add(self, invalidation: Invalidation) -> None:
+        serial = next(self._serial)
+        for id in invalidation.ids:
+            self.pending[invalidation.cache, "id", id] = serial
+        for tag in invalidation.tags:
+            self.pending[invalidation.cache, "tag", tag] = serial
 
     def _doubt(self, horizon: float) -> None:
-        again = [invalidation for at, invalidation in self._sent if at >= horizon]
-        self.pending.update((next(self._serial), invalidation) for invalidation in again)
+        for at, invalidation in self._sent:
+            if at >= horizon:
+                self._add(invalidation)
         self._sent.clear()
 
 
-def _merged(batch: Iterable[Invalidation]) -> list[Invalidation]:
-    """One invalidation a cache, each id and tag once: an outage can leave thousands of small ones."""
-    ids: dict[str, dict[str, None]] = {}
-    tags: dict[str, dict[str, None]] = {}
-    for what in batch:
-        ids.setdefault(what.cache, {}).update(dict.fromkeys(what.ids))
-        tags.setdefault(what.cache, {}).update(dict.fromkeys(what.tags))
-    return [Invalidation(cache, tuple(ids[cache]), tuple(tags[cache])) for cache in ids]
+def _merged(pending: Iterable[tuple[str, Kind, str]]) -> list[Invalidation]:
+    """One invalidation a cache."""
+    caches: dict[str, dict[Kind, list[str]]] = {}
+    for cache, kind, name in pending:
+        caches.setdefault(cache, {"id": [], "tag": []})[kind].append(name)
+    return [
+        Invalidation(cache, tuple(names["id"]), tuple(names["tag"]))
+        for cache, names in caches.items()
+    ]

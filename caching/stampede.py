@@ -62,7 +62,7 @@ class Store(Protocol[T]):
 
     def claim(self, ids: Sequence[str]) -> dict[str, Claim[T]]: ...
     def load(self, ids: Sequence[str], claims: Mapping[str, Claim[T]]) -> dict[str, T]: ...
-    def fill(self, entries: Mapping[str, T], claims: Mapping[str, Claim[T]]) -> None: ...
+    def fill(self, entries: Mapping[str, T], claims: Mapping[str, Claim[T]]) -> object: ...
     def release(self, claims: Mapping[str, Claim[T]], seconds: float) -> None: ...
 
 
@@ -122,6 +122,7 @@ def _load_as_holder(
 ) -> dict[str, Answer[T]]:
     try:
         loaded = store.load(list(granted), granted)
+        store.fill(loaded, granted)
     except Exception as error:  # noqa: BLE001 - whatever a loader raises; `last_good` says it
         held = {id: claim.entry for id, claim in granted.items()}
         store.release(granted, BACKOFF if all(held.values()) else 0)
@@ -129,7 +130,6 @@ def _load_as_holder(
     except BaseException:
         store.release(granted, 0)
         raise
-    store.fill(loaded, granted)
     return {id: Answer(entry, loaded=True) for id, entry in loaded.items()}
 
 

@@ -21,9 +21,12 @@ from caching.errors import BadId, FarDown
 from caching.journal import Invalidation
 from caching.near import Kept, Near, NearLayer
 from caching.reading import Layer, LayerState, Peek, Read
-from caching.stampede import LEASE, PATIENCE, Answer, Flight, Flights, last_good, settle
+from caching.stampede import LEASE, PATIENCE, Answer, Claim, Flight, Flights, last_good, settle
 
 V = TypeVar("V")
+
+# A value to be stored at the commit, and the claim under which it may be.
+Fenced = tuple[V, Claim[Entry[V]]]
 
 # Characters; Redis would take more, but an id this long is a mistake or an attack.
 MAX_ID = 512
@@ -108,32 +111,28 @@ class TieredCache(Generic[V]):
         """Of the threads of this process one looks for an id, the others wait for its answer."""
         self._check(ids)
         self._join()
-        if open_batches() and (dirty := [id for id in ids if self._uncommitted(id)]):
-            clean = [id for id in ids if id not in dirty]
-            return self._unshared(dirty) | (self._below(clean) if clean else {})
+        if in_transaction():
+            return self._privately(ids)
         now = self._clock.monotonic()
         leading, joined = self._flights.board(
             self._near.epochs(ids), now, self._near.oldest_joinable(now)
         )
-        shared: dict[str, Read[V]] = {}
-        private: dict[str, Read[V]] = {}
+        reads: dict[str, Read[V]] = {}
         error: BaseException | None = None
         try:
             if leading:
-                shared, private = self._lead(leading)
+                reads = self._lead(leading)
         except BaseException as raised:
             error = raised
             raise
         finally:
-            self._flights.land(leading, shared, error)
-        if not joined:
-            return shared | private if private else shared
-        return shared | private | {id: self._await(id, flight) for id, flight in joined.items()}
+            self._flights.land(leading, reads, error)
+        for id, flight in joined.items():
+            reads[id] = self._await(id, flight)
+        return reads
 
-    def _lead(
-        self, flights: Mapping[str, Flight[Read[V]]]
-    ) -> tuple[dict[str, Read[V]], dict[str, Read[V]]]:
-        """L2, then a load of what it lacks: what everybody may have, and what only this transaction may."""
+    def _lead(self, flights: Mapping[str, Flight[Read[V]]]) -> dict[str, Read[V]]:
+        """L2, then a load of what it lacks."""
         load = self._load_once
         try:
             reads, lacking = self._from_far(flights)
@@ -141,11 +140,9 @@ class TieredCache(Generic[V]):
             self._counts.far_errors += 1
             reads, lacking, load = {}, dict.fromkeys(flights), self._load_alone
         if not lacking:
-            return reads, {}
-        if in_transaction():
-            return reads, self._unshared(list(lacking))
+            return reads
         self._flights.tell(flights, reads)
-        return reads | load(flights, lacking), {}
+        return reads | load(flights, lacking)
 
     def _from_far(
         self, flights: Mapping[str, Flight[Read[V]]]
@@ -197,13 +194,17 @@ class TieredCache(Generic[V]):
         return {id: self._keep(id, entry, "db", flights[id]) for id, entry in loaded.items()}
 
     def set(self, id: str, value: V, *, using: str = "default") -> None:
-        """Store a value its owner knows to be current, in every layer, once the transaction commits.
+        """Store a value its owner has just written, in every layer, once the transaction commits.
 
-        It is an invalidation first, so other processes drop what they hold; a write that comes in between
-        wins, and the value is not stored. Without Redis it is just the invalidation.
+        Call it after the write, in the transaction: a later write by somebody else wins then, in whatever
+        order the two reach Redis. Outside of a transaction nothing orders two writers; `invalidate` is
+        right there. It is an invalidation first, and without Redis, or against a competing writer, just
+        that. Raises TypeError or ValueError for a value that cannot be encoded.
         """
         self._check((id,))
-        self._on_commit((id,), (), {id: value}, using)
+        self._codec.encode(value)
+        self._join()
+        self._on_commit((id,), (), {id: (value, self._far.fence(id))}, using)
 
     def invalidate(self, ids: Iterable[str], *, using: str = "default") -> None:
         """Have every layer of every process forget these ids, once the transaction on `using` commits.
@@ -317,8 +318,24 @@ class TieredCache(Generic[V]):
             return flight.answer
         if isinstance(flight.error, Exception):
             raise flight.error
-        # It landed without an answer for others, since it was in a transaction; or it hangs.
+        # Its thread was interrupted; or it hangs.
         return (self._below if landed else self._unshared)((id,))[id]
+
+    def _privately(self, ids: Sequence[str]) -> dict[str, Read[V]]:
+        """In a transaction: L2, but not for what it has written, and a load for nobody else to see."""
+        clean = [id for id in ids if not self._uncommitted(id)] if open_batches() else ids
+        reads: dict[str, Read[V]] = {}
+        try:
+            reads, _ = self._from_far(self._flights_of(clean)) if clean else ({}, {})
+        except FarDown:
+            self._counts.far_errors += 1
+        rest = [id for id in ids if id not in reads]
+        return reads | self._unshared(rest) if rest else reads
+
+    def _flights_of(self, ids: Iterable[str]) -> dict[str, Flight[Read[V]]]:
+        """Flights that nobody joins: for the epochs."""
+        now = self._clock.monotonic()
+        return {id: Flight(epoch, now) for id, epoch in self._near.epochs(ids).items()}
 
     def _unshared(self, ids: Sequence[str]) -> dict[str, Read[V]]:
         """Load without storing."""
@@ -329,34 +346,31 @@ class TieredCache(Generic[V]):
         return uncommitted(self.name, id, self._tags(id) if self._tags else ())
 
     def _on_commit(
-        self, ids: tuple[str, ...], tags: tuple[str, ...], values: Mapping[str, V], using: str
+        self,
+        ids: tuple[str, ...],
+        tags: tuple[str, ...],
+        values: Mapping[str, Fenced[V]],
+        using: str,
     ) -> None:
         self._join()
         if ids or tags:
             on_commit(self.name, self._send, ids=ids, tags=tags, values=values, using=using)
 
-    def _send(self, ids: tuple[str, ...], tags: tuple[str, ...], values: Mapping[str, V]) -> None:
+    def _send(
+        self, ids: tuple[str, ...], tags: tuple[str, ...], values: Mapping[str, Fenced[V]]
+    ) -> None:
+        claims = {id: claim for id, (_, claim) in values.items() if claim.token}
+        fences = {id: claim.token for id, claim in claims.items() if claim.token}
         # L1 last: a read between the two would bring the old entry back up from L2.
         try:
-            self._announce(Invalidation(self.name, ids, tags))
+            self._announce(Invalidation(self.name, ids, tags), fences)
         finally:
             self._near.invalidate(ids, tags)
-        if values:
-            self._store(values)
-
-    def _store(self, values: Mapping[str, V]) -> None:
-        now = self._clock.monotonic()
-        flights: dict[str, Flight[Any]] = {id: Flight(self._near.epoch(id), now) for id in values}
-        try:
-            claims = self._far.claim(list(values))
-        except FarDown:
-            return  # the invalidation is in the journal; the next read loads
-        entries = {
-            id: self._far.wrap(values[id], claim) for id, claim in claims.items() if claim.token
-        }
-        self._far.fill(entries, claims)
-        for id, entry in entries.items():
-            self._keep(id, entry, "l2", flights[id])
+        if claims:
+            flights = self._flights_of(claims)
+            entries = {id: self._far.wrap(values[id][0], claim) for id, claim in claims.items()}
+            for id in self._far.fill(entries, claims):
+                self._keep(id, entries[id], "l2", flights[id])
 
     def _check(self, ids: Iterable[str]) -> None:
         for id in ids:

@@ -7,5 +7,8 @@
 -- The number is that of the last invalidation published before. Messages to one subscriber keep their
 -- order, so a heartbeat with the number the subscriber has reached proves that it missed none.
 -- Returns how many subscribers took it (0: the caller's subscription is gone).
+--
+-- A replica would publish too, and prove nothing: PERSIST changes nothing, but is a write, which it refuses.
+redis.call('PERSIST', KEYS[1])
 local sequence = redis.call('GET', KEYS[1]) or '0'
 return redis.call('PUBLISH', ARGV[1], sequence .. '\n' .. ARGV[2])

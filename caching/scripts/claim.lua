@@ -1,7 +1,8 @@
--- Ask for the lease on one entry, and look at the entry and its tags at that very moment.
+-- Ask for the lease on one entry, and look at the entry and its tags at that very moment. A writer asks for
+-- the fence in the same way: a lease that keeps no reader waiting.
 --
 -- KEYS[1]   the entry
--- KEYS[2]   its lease
+-- KEYS[2]   its lease, or its fence
 -- KEYS[3..] its tags
 -- ARGV[1]   the token: random, unique to this claim
 -- ARGV[2]   how long the lease holds, in milliseconds

@@ -9,7 +9,12 @@
 -- ARGV[3]   what entry keys start with, before the fingerprint
 -- ARGV[4]   what lease keys start with, before the fingerprint
 -- ARGV[5]   the caller's own fingerprint
--- ARGV[6..] ids
+-- ARGV[6]   what fence keys start with
+-- ARGV[7]   how long a lease holds, in milliseconds
+-- ARGV[8..] id and token in turn; a token names the fence its writer set up with the new value in hand
+--
+-- Deletes the fences of all writers. Where the caller's own still stood, nobody has written since, so it
+-- becomes the lease: the caller may fill.
 --
 -- Entry keys are built here, because the fingerprints are known only here; they carry the same hash tag
 -- as KEYS[1], so they live on this node. Returns the sequence number of the message.
@@ -17,9 +22,14 @@
 -- Deletions come first: a Redis out of memory lets a script that began with a write go on to its end.
 local schemas = redis.call('SMEMBERS', KEYS[2])
 schemas[#schemas + 1] = ARGV[5]
-for i = 6, #ARGV do
+for i = 8, #ARGV, 2 do
+  local id, token = ARGV[i], ARGV[i + 1]
+  local stands = token ~= '' and redis.call('GET', ARGV[6] .. id) == token
   for _, schema in ipairs(schemas) do
-    redis.call('DEL', ARGV[3] .. schema .. ':' .. ARGV[i], ARGV[4] .. schema .. ':' .. ARGV[i])
+    redis.call('DEL', ARGV[3] .. schema .. ':' .. id, ARGV[4] .. schema .. ':' .. id, ARGV[6] .. id)
+  end
+  if stands then
+    redis.call('SET', ARGV[4] .. ARGV[5] .. ':' .. id, token, 'PX', ARGV[7])
   end
 end
 for i = 3, #KEYS do

@@ -160,10 +160,27 @@ class Process:
     def write(self, id: str) -> None:
         """Commit the next version, then invalidate: the write has returned when this has."""
         world = self.world
+        while id in world.locked:
+            world.scheduler.pause("row locked")
         version = world.database.get(id, 0) + 1
         world.database[id] = version
         world.scheduler.pause("committed")
         self.cache.invalidate([id])
+        world.returned.setdefault(id, []).append(Commit(version, self, world.scheduler.now))
+
+    def set(self, id: str) -> None:
+        """The same with `set`, in a transaction: a row that is written is locked until the commit."""
+        world = self.world
+        while id in world.locked:
+            world.scheduler.pause("row locked")
+        world.locked.add(id)
+        version = world.database.get(id, 0) + 1
+        claim = self.cache._far.fence(id)
+        world.scheduler.pause("set")
+        world.database[id] = version
+        world.locked.remove(id)
+        world.scheduler.pause("committed")
+        self.cache._send((id,), (), {id: (Versioned(id, version), claim)})
         world.returned.setdefault(id, []).append(Commit(version, self, world.scheduler.now))
 
     def step_bus(self, lose: Loss = "nothing") -> None:
@@ -206,6 +223,8 @@ class World:
         self.prefix = prefix
         self.scheduler = Scheduler(random.Random(0))
         self.database: dict[str, int] = {}
+        # Rows that a transaction has written and not committed yet.
+        self.locked: set[str] = set()
         self.returned: dict[str, list[Commit]] = {}
         self.redis_down = False
         self.reads = 0
@@ -226,6 +245,7 @@ class World:
         keys = [far.key("s", 0), far.key("f", 0, "sim")]
         for id in ids:
             keys += [far.key(kind, 0, "sim", fingerprint, id) for kind in ("e", "l")]
+            keys.append(far.key("w", 0, "sim", id))
         far.client().delete(*keys)
 
     def outage(self, ids: Sequence[str]) -> None:
@@ -247,6 +267,7 @@ class World:
         self.scheduler.log = []
         random.seed(seed)
         self.redis_down = False
+        self.locked.clear()
         self.scheduler.pace = self.scheduler.choose.choice(PACES)
         ids = [f"{seed}:a", f"{seed}:b"]
         for process in self.processes:

@@ -1,6 +1,6 @@
 """Transactions: an invalidation waits for the commit, a rollback forgets it, nothing inside leaks out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import pytest
@@ -138,7 +138,11 @@ def test_an_invalidation_after_a_rolled_back_savepoint_is_kept(shop: Shop) -> No
 def test_many_writes_of_one_transaction_are_one_message(shop: Shop) -> None:
     texts(shop, "a")
     announced: list[Invalidation] = []
-    shop.cache._announce = announced.append  # type: ignore[assignment]
+
+    def announce(what: Invalidation, fences: Mapping[str, bytes]) -> None:
+        announced.append(what)
+
+    shop.cache._announce = announce  # type: ignore[assignment]
     with transaction.atomic():
         for id in ("a", "b", "a"):
             shop.cache.invalidate([id])

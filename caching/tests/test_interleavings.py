@@ -1,4 +1,4 @@
-"""G1, G2, G3 under thousands of seeded interleavings of readers, a writer, wipes and expiry.
+"""G1, G2, G3 under thousands of seeded interleavings of readers, writers, wipes and expiry.
 
 A failure names its seed; the same seed plays the same interleaving again. The oracle is in simulation.py.
 """
@@ -33,7 +33,8 @@ def reader(process: Process, ids: list[str]) -> None:
 def writer(world: World, ids: list[str]) -> None:
     choose = world.scheduler.choose
     for _ in range(choose.randint(1, 3)):
-        choose.choice(world.processes).write(choose.choice(ids))
+        process = choose.choice(world.processes)
+        choose.choice((process.write, process.set))(choose.choice(ids))
         world.scheduler.pause("wrote")
 
 
@@ -64,7 +65,8 @@ def play(world: World, seed: int) -> None:
         spawn(partial(reader, process, ids))
         losses: tuple[Loss, ...] = ("nothing", "nothing", "messages", "everything")
         spawn(partial(bus, process, world.scheduler.choose.choice(losses)))
-    spawn(partial(writer, world, ids))
+    for _ in range(world.scheduler.choose.randint(1, 2)):
+        spawn(partial(writer, world, ids))
     spawn(partial(trouble, world, ids))
     world.scheduler.run(max_steps=20_000)
     settle_down(world, ids)

@@ -50,7 +50,7 @@ def test_what_fails_again_stays(journal: Journal) -> None:
     journal.failed(what("a"))
     with pytest.raises(ConnectionError):
         journal.replay(redis.send)
-    assert list(journal.pending.values()) == [what("a")]
+    assert list(journal.pending) == [("thing", "id", "a")]
 
 
 def test_an_outage_of_many_small_ones_is_one_for_each_cache(journal: Journal) -> None:
@@ -61,6 +61,12 @@ def test_an_outage_of_many_small_ones_is_one_for_each_cache(journal: Journal) ->
     assert redis.got == [what("a", "b", tags=("x",)), what("a", cache="other")]
 
 
+def test_an_outage_costs_memory_for_each_id_not_for_each_write(journal: Journal) -> None:
+    for _ in range(1_000):
+        journal.failed(what("a", "b", tags=("x",)))
+    assert len(journal.pending) == 3
+
+
 def test_the_same_invalidation_failing_during_its_replay_is_not_lost(journal: Journal) -> None:
     journal.failed(what("a"))
 
@@ -68,7 +74,7 @@ def test_the_same_invalidation_failing_during_its_replay_is_not_lost(journal: Jo
         journal.failed(what("a"))
 
     journal.replay(send)
-    assert list(journal.pending.values()) == [what("a")]
+    assert list(journal.pending) == [("thing", "id", "a")]
 
 
 def test_when_the_connection_is_lost_what_was_sent_lately_is_pending_again(
@@ -79,7 +85,7 @@ def test_when_the_connection_is_lost_what_was_sent_lately_is_pending_again(
     journal.sent(what("new"))
     journal.connection_lost()
     journal.connection_lost()
-    assert list(journal.pending.values()) == [what("new")]
+    assert list(journal.pending) == [("thing", "id", "new")]
 
 
 def test_what_was_sent_while_the_connection_was_lost_is_pending_when_it_is_found(
@@ -90,7 +96,7 @@ def test_what_was_sent_while_the_connection_was_lost_is_pending_when_it_is_found
     ticker.now += 10 * MEMORY
     journal.sent(what("b"))
     journal.connection_found()
-    assert list(journal.pending.values()) == [what("a"), what("b")]
+    assert list(journal.pending) == [("thing", "id", "a"), ("thing", "id", "b")]
 
 
 def test_the_first_connection_puts_nothing_in_doubt(journal: Journal) -> None:
@@ -104,7 +110,7 @@ def test_what_was_replayed_may_be_lost_again(journal: Journal) -> None:
     journal.failed(what("a"))
     journal.replay(redis.send)
     journal.connection_lost()
-    assert list(journal.pending.values()) == [what("a")]
+    assert list(journal.pending) == [("thing", "id", "a")]
 
 
 def test_what_was_sent_is_forgotten_in_time(journal: Journal, ticker: Ticker) -> None:

@@ -5,8 +5,11 @@ Redis's return, whether it returns with its old data, with none, or without what
 has to lend a hand. On failure: the first offending reads are in the message.
 """
 
+import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +18,14 @@ import redis
 from caching import Near, bus
 from caching.errors import FarDown
 from caching.node import Node
-from caching.tests.conftest import Join
+from caching.tests.conftest import ALIAS, Join
 from caching.tests.redis_server import RedisServer
 from caching.tests.witnesses import (
     CUT_BOUND,
     Court,
     Database,
     DatabaseDown,
+    Row,
     a_cache,
     eventually,
     trusting,
@@ -350,6 +354,29 @@ def test_the_connections_of_all_threads_come_back(
     assert layers == ["l2"] * 300
 
 
+def test_more_threads_than_connections_are_no_outage(
+    server: RedisServer, join: Join, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = settings.CACHES[ALIAS]["OPTIONS"]
+    # One for the bus's commands, one for its subscription, two for readers.
+    options["CONNECTION_POOL_KWARGS"] = {**options["CONNECTION_POOL_KWARGS"], "max_connections": 4}
+    node = join()
+    eventually(lambda: trusting(node), within=5)
+    database = Database(*IDS)
+    cache = a_cache(node, database, near=None)
+    start = threading.Barrier(len(IDS))
+
+    def read(id: str) -> Row | None:
+        start.wait()
+        return cache.get(id)
+
+    with ThreadPoolExecutor(len(IDS)) as threads:
+        answers = dict(zip(IDS, threads.map(read, IDS), strict=True))
+    assert answers == database.rows
+    assert node.far.breaker.closed
+    assert [r.getMessage() for r in caplog.records if "max_connections" in r.getMessage()]
+
+
 def test_the_breaker_closes_though_nobody_reads(
     server: RedisServer, two: tuple[Node, Node]
 ) -> None:
@@ -416,6 +443,33 @@ def test_a_read_only_replica_refuses_no_read_and_is_told_later(
     server.call("REPLICAOF", "NO", "ONE")
     eventually(lambda: recovered(*two), within=RECOVERY)
     assert_all_read_the_last_commit(court)
+
+
+def test_after_a_failover_behind_one_address_the_new_primary_is_found(
+    server: RedisServer, two: tuple[Node, Node], court: Court
+) -> None:
+    """The old one lives on as a replica, and so do the connections to it: nobody is cut off."""
+    with tempfile.TemporaryDirectory(prefix="hw-") as folder:
+        promoted = RedisServer(Path(folder))
+        promoted.start()
+
+        def all_listen_to_it() -> bool:
+            _, listeners = promoted.call("PUBSUB", "NUMSUB", two[0].far.channel)
+            return bool(listeners == len(two))
+
+        try:
+            for id in IDS:
+                court.read("b", id)
+            server.call("REPLICAOF", "127.0.0.1", "1")
+            promoted.socket.replace(server.socket)
+            promoted.socket = server.socket
+            with court.in_session(IDS, writer="a"):
+                eventually(lambda: all_listen_to_it() and recovered(*two), within=RECOVERY)
+            court.assert_never_refused(within=BOUND)
+            assert court.older_than(CUT_BOUND) == []
+            assert_all_read_the_last_commit(court)
+        finally:
+            promoted.stop()
 
 
 def test_asking_about_redis_itself_says_that_it_is_down(

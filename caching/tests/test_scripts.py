@@ -15,8 +15,10 @@ class Keys:
         base = f"{prefix}:{{0}}"
         self.entries = f"{base}:e:thing:"
         self.leases = f"{base}:l:thing:"
+        self.fences = f"{base}:w:thing:"
         self.entry = f"{self.entries}now:1"
         self.lease = f"{self.leases}now:1"
+        self.fence = f"{self.fences}1"
         self.tag = f"{base}:t:thing:group"
         self.schemas = f"{base}:f:thing"
         self.sequence = f"{base}:s"
@@ -41,11 +43,18 @@ def fill(redis: Any, keys: Keys, token: str, blob: bytes = b"value", schema: str
     return call(redis, FILL, names, token, blob, 60_000, schema)
 
 
-def invalidate(redis: Any, keys: Keys, *ids: str, tags: tuple[str, ...] = ()) -> Any:
+def invalidate(
+    redis: Any,
+    keys: Keys,
+    *ids: str,
+    tags: tuple[str, ...] = (),
+    channel: str = "channel",
+    token: str = "",
+) -> Any:
     names = [keys.sequence, keys.schemas, *tags]
-    return call(
-        redis, INVALIDATE, names, "channel", b"body", keys.entries, keys.leases, "now", *ids
-    )
+    starts = (keys.entries, keys.leases, "now", keys.fences)
+    pairs = [word for id in ids for word in (id, token)]
+    return call(redis, INVALIDATE, names, channel, b"body", *starts, 10_000, *pairs)
 
 
 def test_claim_grants_the_lease_to_the_first_only(redis: Any, keys: Keys) -> None:
@@ -120,6 +129,25 @@ def test_invalidate_reaches_the_callers_own_schema_before_any_fill(redis: Any, k
     assert redis.get(keys.lease) is None
 
 
+def test_invalidate_makes_a_fence_of_ones_own_the_lease(redis: Any, keys: Keys) -> None:
+    redis.set(keys.fence, "mine")
+    redis.set(keys.lease, "a reader's")
+    invalidate(redis, keys, "1", token="mine")
+    assert redis.get(keys.lease) == b"mine"
+    assert 9_000 < redis.pttl(keys.lease) <= 10_000
+    assert redis.get(keys.fence) is None
+
+
+@pytest.mark.parametrize("fence", [None, "theirs"])
+def test_invalidate_grants_nothing_for_a_fence_that_fell(
+    redis: Any, keys: Keys, fence: str | None
+) -> None:
+    if fence:
+        redis.set(keys.fence, fence)
+    invalidate(redis, keys, "1", token="mine")
+    assert redis.exists(keys.lease, keys.fence) == 0
+
+
 def test_invalidate_numbers_and_publishes_every_message(
     redis: Any, keys: Keys, caching_prefix: str
 ) -> None:
@@ -128,11 +156,7 @@ def test_invalidate_numbers_and_publishes_every_message(
         subscription.subscribe(channel)
         assert subscription.get_message(timeout=1.0)["type"] == "subscribe"
         for number in (1, 2):
-            names = [keys.sequence, keys.schemas]
-            answer = call(
-                redis, INVALIDATE, names, channel, b"body", keys.entries, keys.leases, "now"
-            )
-            assert answer == number
+            assert invalidate(redis, keys, channel=channel) == number
             assert subscription.get_message(timeout=1.0)["data"] == f"{number}\nbody".encode()
 
 

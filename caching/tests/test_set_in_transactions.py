@@ -1,15 +1,21 @@
 """`set` inside a transaction: what is stored at the commit is what the transaction wrote last, id by id.
 
 Promises tested: values of several ids, and several values of one id, in one transaction or over savepoints,
-never mix. On failure: the cache holds what the database does not.
+never mix; of two writers the cache ends with the one the database ends with, however their commits and
+invalidations are ordered. On failure: the cache holds what the database does not.
 """
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from django.db import DatabaseError, transaction
 
 from caching import Near, TieredCache
+from caching.stampede import PATIENCE
 from caching.testing import Card, Source, new_name
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,4 +96,59 @@ def test_a_set_that_is_rolled_back_leaves_the_one_before_it(
         with suppress(DatabaseError), transaction.atomic():
             cache.set("a", Card("a", "rolled back"))
             raise DatabaseError
+    assert_as_in_the_database(cache, source)
+
+
+def elsewhere(run: Callable[[], object]) -> None:
+    """Run it in another thread, and so outside of this thread's transaction."""
+    with ThreadPoolExecutor(1) as other:
+        other.submit(run).result()
+
+
+def write_and_invalidate(cache: TieredCache[Card], source: Source) -> None:
+    source.write("a", "newer")
+    cache.invalidate(["a"])
+
+
+def write_and_set(cache: TieredCache[Card], source: Source) -> None:
+    cache.set("a", source.write("a", "newer"))
+
+
+@pytest.mark.parametrize("write", [write_and_invalidate, write_and_set])
+def test_a_newer_write_that_is_announced_first_wins(
+    cache: TieredCache[Card], source: Source, write: Callable[[TieredCache[Card], Source], None]
+) -> None:
+    """Between a commit and its announcement there is time for another whole write."""
+    with transaction.atomic():
+        cache.set("a", source.write("a", "new"))
+        elsewhere(partial(write, cache, source))
+    assert_as_in_the_database(cache, source)
+
+
+def test_a_reader_is_not_kept_waiting_by_a_set_that_is_not_committed(
+    cache: TieredCache[Card], source: Source
+) -> None:
+    with transaction.atomic():
+        cache.set("a", Card("a", "to be"))
+        began = time.monotonic()
+        elsewhere(partial(cache.get, "a"))
+        assert time.monotonic() - began < PATIENCE / 2
+        source.write("a", "to be")
+    assert_as_in_the_database(cache, source)
+
+
+def test_what_a_committed_transaction_has_set_is_served_without_a_load(
+    cache: TieredCache[Card], source: Source
+) -> None:
+    with transaction.atomic():
+        cache.set("a", source.write("a", "new"))
+    assert cache.get("a") == Card("a", "new")
+    assert source.calls == []
+
+
+def test_a_value_that_cannot_be_stored_is_refused_before_anything_is_done(
+    cache: TieredCache[Card], source: Source
+) -> None:
+    with pytest.raises(TypeError), transaction.atomic():
+        cache.set("a", Card("a", object()))  # type: ignore[arg-type]
     assert_as_in_the_database(cache, source)

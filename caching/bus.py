@@ -79,6 +79,11 @@ class Bus:
         # Monotonic seconds; read by every L1 hit.
         self.fresh_until = 0.0
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a subscription, as far as this end knows."""
+        return self._subscription is not None
+
     def start(self, every_second: Callable[[], None]) -> None:
         """Run in a daemon thread; `every_second` is called along the way while the bus is up."""
         self._thread = threading.Thread(
@@ -92,6 +97,7 @@ class Bus:
         if self._thread is not None:
             self._thread.join()
         self.disconnect()
+        self.fresh_until = 0.0
 
     def step(self, timeout: float) -> None:
         """Connect if need be, beat if it is time, and take what comes within `timeout` seconds.
@@ -120,8 +126,7 @@ class Bus:
             raise FarDown("the bus is silent: its own heartbeats do not arrive")
 
     def disconnect(self) -> None:
-        """Drop the subscription; the next `step` makes a new one."""
-        self.fresh_until = 0.0
+        """Drop the subscription; the next `step` makes a new one. What was proven stays proven."""
         if self._subscription is not None:
             subscription, self._subscription = self._subscription, None
             subscription.close()
@@ -186,4 +191,5 @@ class Bus:
                 # A fault of ours must not leave a process deaf: say so, and start over.
                 logger.exception("the bus failed, reconnecting")
                 self.disconnect()
+                self.fresh_until = 0.0
                 self._stopped.wait(RECONNECT)

@@ -17,7 +17,16 @@ def redis_behind_the_kernel(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """The cache that CACHING["ALIAS"] names is django-redis, cannot hang, and stores no pickle."""
-    alias = settings.CACHING["ALIAS"]
+    caching = getattr(settings, "CACHING", {})
+    if not {"ALIAS", "PREFIX"} <= set(caching):
+        return [
+            checks.Error(
+                "The setting CACHING does not say which Redis, and which keys in it.",
+                hint="Set CACHING = {'ALIAS': 'default', 'PREFIX': 'mysite'}.",
+                id="caching.E003",
+            )
+        ]
+    alias = caching["ALIAS"]
     cache: dict[str, Any] = dict(settings.CACHES.get(alias, {}))
     if cache.get("BACKEND") != "django_redis.cache.RedisCache":
         return [

@@ -23,21 +23,21 @@ class Batch:
         self._send = send
         self.ids: dict[str, None] = {}
         self.tags: dict[str, None] = {}
-        self._values: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         _open[id(self)] = None
 
     def add(self, ids: Iterable[str], tags: Iterable[str], values: Mapping[str, Any]) -> None:
         """What comes later wins: an invalidation over a value set before, a value over an earlier one."""
         for each in ids:
             self.ids[each] = None
-            self._values.pop(each, None)
+            self.values.pop(each, None)
         for tag in tags:
             self.tags[tag] = None
-            self._values.clear()
-        self._values.update(values)
+            self.values.clear()
+        self.values.update(values)
 
     def __call__(self) -> None:
-        self._send(tuple(self.ids), tuple(self.tags), self._values)
+        self._send(tuple(self.ids), tuple(self.tags), self.values)
 
     def __del__(self) -> None:
         # Django drops its callbacks after a commit as after a rollback: this is the end in either case.
@@ -64,10 +64,11 @@ def on_commit(
 ) -> None:
     """Have `send(ids, tags, values)` called when the transaction on `using` commits; at once outside of one.
 
-    `values` are for some of the `ids`.
+    `values` are for some of the `ids`. Raises TransactionManagementError where autocommit is off and nothing
+    tells of the commit.
     """
     connection = transaction.get_connection(using)
-    if not connection.in_atomic_block:
+    if not _in_transaction(connection):
         send(tuple(dict.fromkeys(ids)), tuple(dict.fromkeys(tags)), values)
         return
     batch = _joinable(connection, cache)
@@ -79,6 +80,13 @@ def on_commit(
         ours = sum(isinstance(entry[1], Batch) for entry in callbacks[:-1])
         callbacks.insert(ours, callbacks.pop())
     batch.add(ids, tags, values)
+
+
+def waiting(cache: str, id: str, using: str) -> Any | None:
+    """The value that this transaction, under the same savepoints, has set before."""
+    connection = transaction.get_connection(using)
+    batch = _joinable(connection, cache) if connection.in_atomic_block else None
+    return batch.values.get(id) if batch is not None else None
 
 
 def uncommitted(cache: str, id: str, tags: tuple[str, ...]) -> bool:
@@ -97,7 +105,13 @@ def uncommitted(cache: str, id: str, tags: tuple[str, ...]) -> bool:
 
 def in_transaction() -> bool:
     """Whether this thread is inside a transaction on any database."""
-    return any(c.in_atomic_block for c in connections.all(initialized_only=True))
+    return any(_in_transaction(c) for c in connections.all(initialized_only=True))
+
+
+def _in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    # `get_autocommit` would connect.
+    manual = connection.connection is not None and not connection.autocommit
+    return connection.in_atomic_block or manual
 
 
 def _joinable(connection: BaseDatabaseWrapper, cache: str) -> Batch | None:

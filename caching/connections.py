@@ -24,6 +24,9 @@ from caching.embedded import attach, revive
 logger = logging.getLogger(__name__)
 
 CONNECT_WITHIN = 0.25  # seconds
+ATTACH_WITHIN = (
+    1.0  # seconds: a start takes a tenth of it; a server that loads for longer is down for now
+)
 
 
 class EmbeddedConnection(UnixDomainSocketConnection):
@@ -48,7 +51,7 @@ class EmbeddedConnectionFactory(ConnectionFactory):
     def get_connection_pool(self, params: dict[str, Any]) -> Any:
         """The pool of this process; made even when the server does not answer."""
         home = self.options["HOME"]
-        attach(home)
+        attach(home, wait=ATTACH_WITHIN)
         return super().get_connection_pool(
             {**params, "connection_class": EmbeddedConnection, "home": home}
         )
@@ -73,6 +76,11 @@ class ClusterConnectionFactory(ConnectionFactory):
         finally:
             self._mutex.release()
 
+    @classmethod
+    def start_over(cls) -> None:
+        """In a forked child: the lock may be held by a thread that is not here."""
+        cls._mutex = threading.Lock()
+
     def disconnect(self, connection: Any) -> None:
         """Closes the connections to all nodes; the client opens them again when used."""
         connection.disconnect_connection_pools()
@@ -87,3 +95,6 @@ class ClusterConnectionFactory(ConnectionFactory):
         }
         nodes = [ClusterNode(host, port) for host, port in self.options["STARTUP_NODES"]]
         return RedisCluster.from_url(startup_nodes=nodes, **options)
+
+
+os.register_at_fork(after_in_child=ClusterConnectionFactory.start_over)

@@ -1,8 +1,8 @@
 """What the caches did, counted in each process and summed over all of them in Redis.
 
 Counting is a plain addition on the way; about once a second the differences go to Redis in one round
-trip. While Redis is down they stay here and go later. A count may be off by a few after a crash, or where
-two threads add at the same moment: these are statistics, and nothing is decided by them.
+trip, and count once even if its answer is late. While Redis is down they stay here and go later. A crash
+loses the last second's, and two threads that add at the same moment may lose one: these are statistics.
 """
 
 import threading
@@ -83,28 +83,42 @@ class Ledger:
         self._lock = threading.Lock()
         self._counts: dict[str, Counts] = {}
         self._sent: dict[str, dict[str, int]] = {}
+        self._serial = 0
+        # What was sent and not acknowledged, with the totals it leads to.
+        self._open: tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]] | None = None
 
     def of(self, cache: str) -> Counts:
         """The counts to add to, for the cache of that name."""
         with self._lock:
             return self._counts.setdefault(cache, Counts())
 
-    def flush(self, send: Callable[[Mapping[str, Mapping[str, int]]], None]) -> None:
-        """Send the differences by cache and number; what `send` raises leaves them for the next time."""
+    def flush(self, send: Callable[[int, Mapping[str, Mapping[str, int]]], None]) -> None:
+        """Send the differences by cache and number, under a serial number of their own.
+
+        After an error of `send` the same goes out under the same number, for it may have arrived.
+        """
         with self._lock:
-            totals = {cache: counts.flat() for cache, counts in self._counts.items()}
-            new = {
-                cache: {
-                    name: count - self._sent.get(cache, {}).get(name, 0)
-                    for name, count in numbers.items()
-                    if count != self._sent.get(cache, {}).get(name, 0)
-                }
-                for cache, numbers in totals.items()
-            }
-            new = {cache: numbers for cache, numbers in new.items() if numbers}
+            if self._open is None:
+                self._open = self._differences()
+                self._serial += 1
+            new, totals = self._open
             if new:
-                send(new)
-                self._sent = totals
+                send(self._serial, new)
+            self._sent, self._open = totals, None
+
+    def _differences(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
+        totals = {cache: counts.flat() for cache, counts in self._counts.items()}
+        new: dict[str, dict[str, int]] = {}
+        for cache, numbers in totals.items():
+            before = self._sent.get(cache, {})
+            changed = {
+                name: count - before.get(name, 0)
+                for name, count in numbers.items()
+                if count != before.get(name, 0)
+            }
+            if changed:
+                new[cache] = changed
+        return new, totals
 
 
 def report() -> dict[str, Counts]:

@@ -72,6 +72,8 @@ def revive(home: Path) -> bool:
     if descriptor is None:
         return False
     try:
+        # The pid in it is of the keeper before; nobody may take it for the new one's.
+        os.ftruncate(descriptor, 0)
         _start_keeper(place, descriptor)
     finally:
         os.close(descriptor)

@@ -4,6 +4,7 @@ Reads raise FarDown and let the caller do without. Fills and releases do not: a 
 stored is still a good answer, and a lease that could not be given back is deleted when Redis returns.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
@@ -11,7 +12,7 @@ from typing import Generic, TypeVar
 from caching.clock import Clock
 from caching.counters import Counts
 from caching.entry import Codec, Entry, spread
-from caching.errors import FarDown
+from caching.errors import FarDown, NoAnswer
 from caching.far import Call, Far
 from caching.journal import Invalidation
 from caching.scripting import CLAIM, FILL, RELEASE
@@ -20,6 +21,8 @@ from caching.stampede import LEASE, Claim
 V = TypeVar("V")
 
 Tags = Callable[[str], tuple[str, ...]]
+logger = logging.getLogger(__name__)
+
 Load = Callable[[Sequence[str]], Mapping[str, V]]
 
 
@@ -59,6 +62,7 @@ class Entries(Generic[V]):
         self._clock = clock
         self._counts = counts
         self._prefixes: dict[int, str] = {}
+        self._said = False
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Entry[V] | None]:
         """Entries by id, fresh or stale, with their tags checked, by one MGET. Raises FarDown."""
@@ -85,7 +89,12 @@ class Entries(Generic[V]):
 
     def claim(self, ids: Sequence[str]) -> dict[str, Claim[Entry[V]]]:
         """Ask for the leases, in one round trip. Raises FarDown."""
-        claims = self._claim({id: self._lease_key(id) for id in ids}, LEASE)
+        try:
+            claims = self._claim({id: self._lease_key(id) for id in ids}, LEASE)
+        except NoAnswer:
+            # Redis may have granted them all the same, and nobody would ever load under these leases.
+            self._far.journal.failed(Invalidation(self._name, tuple(ids), ()))
+            raise
         self._counts.refusals += sum(claim.token is None for claim in claims.values())
         return claims
 
@@ -108,8 +117,8 @@ class Entries(Generic[V]):
             [
                 Call(
                     CLAIM,
-                    [self._key(id), keys[id], *self._tag_keys(id)],
-                    [token, _millis(seconds), tag_life],
+                    [self._key(id), keys[id], self._schemas_key(id), *self._tag_keys(id)],
+                    [token, _millis(seconds), tag_life, self._codec.fingerprint],
                 )
                 for id, token in proposed.items()
             ]
@@ -159,14 +168,8 @@ class Entries(Generic[V]):
             blob = self._codec.encode(entry)
             kept_stale = self._stale_for if entry.value is not None else 0.0
             life = _millis(entry.expires - now + kept_stale)
-            keys = [
-                self._key(id),
-                self._lease_key(id),
-                self._far.key("f", self._far.shard_of(id), self._name),
-            ]
-            calls.append(
-                Call(FILL, keys, [claims[id].token or b"", blob, life, self._codec.fingerprint])
-            )
+            keys = [self._key(id), self._lease_key(id)]
+            calls.append(Call(FILL, keys, [claims[id].token or b"", blob, life]))
             self._counts.bytes_written += len(blob)
         answers = self._try(calls, entries)
         return [id for id, stored in zip(entries, answers, strict=False) if stored]
@@ -198,7 +201,11 @@ class Entries(Generic[V]):
 
     def _decoded(self, blob: bytes) -> Entry[V] | None:
         self._counts.bytes_read += len(blob)
-        return self._codec.decode(blob)
+        entry = self._codec.decode(blob)
+        if entry is None and not self._said:
+            self._said = True
+            logger.warning("%s: an entry is not of its schema; is what `load` returns?", self._name)
+        return entry
 
     def _key(self, id: str) -> str:
         shard = self._far.shard_of(id)
@@ -213,6 +220,9 @@ class Entries(Generic[V]):
 
     def _fence_key(self, id: str) -> str:
         return self._far.key("w", self._far.shard_of(id), self._name, id)
+
+    def _schemas_key(self, id: str) -> str:
+        return self._far.key("f", self._far.shard_of(id), self._name)
 
     def _tag_keys(self, id: str) -> list[str]:
         if self._tags is None:

@@ -72,5 +72,5 @@ class Codec(Generic[V]):
         """The entry, or None for bytes that are not one (never an error: that is a miss)."""
         try:
             return self._decode(blob)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None

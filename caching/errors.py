@@ -14,6 +14,10 @@ class FarDown(CachingError):
     """Redis did not answer, answered with an error, or is not asked while its breaker is open."""
 
 
+class NoAnswer(FarDown):
+    """Redis was asked and did not answer: it may have done what it was asked all the same."""
+
+
 class DuplicateName(CachingError):
     """Two caches were declared under one name; their entries would mix."""
 

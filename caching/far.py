@@ -29,7 +29,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from caching.breaker import Breaker
 from caching.clock import Clock
-from caching.errors import FarDown
+from caching.errors import FarDown, NoAnswer
 from caching.journal import Invalidation, Journal
 from caching.scripting import BEAT, INVALIDATE, Script
 from caching.stampede import LEASE
@@ -82,7 +82,7 @@ class Far:
         self._local = threading.local()
         # Connections made in an earlier era lead to a Redis that has become a replica.
         self._era = 0
-        self._crowded = False
+        self._said: set[str] = set()
 
     def declare(self, cache: str, fingerprint: str) -> None:
         """Make known the schema that this process uses for a cache."""
@@ -149,6 +149,10 @@ class Far:
             self.guarded(lambda client: self._invalidate(client, invalidation, fences))
         except FarDown:
             self.journal.failed(invalidation)
+        except BaseException:
+            # Interrupted, by a time limit for a task perhaps: the commit is made, and must be told of.
+            self.journal.failed(invalidation)
+            raise
         else:
             self.journal.sent(invalidation)
 
@@ -182,21 +186,36 @@ class Far:
             answer = operation(self.client())
         except MaxConnectionsError as error:
             # More threads than the pool has connections: that says nothing about Redis.
-            if not self._crowded:
-                self._crowded = True
-                logger.warning("%s: raise max_connections in CACHES[%r]", error, self._alias)
+            self._say_once(f"{error}: raise max_connections in CACHES[{self._alias!r}]")
             raise FarDown(str(error)) from error
         except ResponseError as error:
             if _is_replica(error):
                 self._era += 1
                 self.breaker.failed(error)
-            # Else it does answer (out of memory, wrong type): not a reason to stop asking.
+            else:
+                # It does answer (out of memory, no permission): not a reason to stop asking.
+                self._say_once(f"Redis refuses, reads go on without it: {error}")
             raise FarDown(f"Redis refused: {error}") from error
         except (RedisError, RedisClusterException, OSError) as error:
             self.breaker.failed(error)
-            raise FarDown(f"Redis does not answer: {error}") from error
+            raise NoAnswer(f"Redis does not answer: {error}") from error
+        except BaseException:
+            # Interrupted between a command and its answer, which the next command would take for its own.
+            self._hang_up()
+            raise
         self.breaker.succeeded()
         return answer
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            logger.warning(line)
+
+    def _hang_up(self) -> None:
+        client = self._local.__dict__.pop("client", None)
+        connection = getattr(client, "connection", None)
+        if connection is not None:
+            connection.disconnect()
 
     def _replay(self) -> None:
         if not self._replaying.acquire(blocking=False):

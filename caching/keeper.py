@@ -132,6 +132,8 @@ def start(place: Place) -> subprocess.Popen[bytes] | None:
     mine = lock(place.server, fcntl.LOCK_EX)
     if mine is None:
         return None
+    # The pid in it is of the holder before; whoever looks now must not take it for this one's.
+    os.ftruncate(mine, 0)
     try:
         server = subprocess.Popen(
             [str(get_binary_path()), *configuration(place)],

@@ -5,6 +5,7 @@ so that a child has its own. Tests make nodes of their own and play several proc
 """
 
 import atexit
+import logging
 import os
 import secrets
 import threading
@@ -18,7 +19,14 @@ from caching.bus import Bus, wire
 from caching.clock import SYSTEM_CLOCK, Clock
 from caching.counters import Counts, Ledger
 from caching.errors import FarDown
-from caching.far import Far
+from caching.far import Call, Far
+from caching.registry import caches
+from caching.scripting import COUNT
+
+logger = logging.getLogger(__name__)
+
+# Milliseconds for which a process must get its counts across, once it began to send them.
+SERIAL_LIFE = 24 * 3600 * 1000
 
 
 class Member(Protocol):
@@ -44,11 +52,10 @@ class Node:
         self.ledger = Ledger()
         self._members: dict[str, weakref.ref[Member]] = {}
 
-    def join(self, member: Member, fingerprint: str) -> Counts:
-        """Take a cache in; returns the counts it adds to."""
+    def join(self, member: Member, fingerprint: str) -> None:
+        """Take a cache in."""
         self.far.declare(member.name, fingerprint)
         self._members[member.name] = weakref.ref(member)
-        return self.ledger.of(member.name)
 
     def invalidated(self, cache: str, ids: tuple[str, ...], tags: tuple[str, ...]) -> None:
         """The bus heard of another process's invalidation."""
@@ -98,22 +105,30 @@ class Node:
     def close(self) -> None:
         """Stop the bus, and send the last counts."""
         self.bus.stop()
+        self.farewell()
+
+    def farewell(self) -> None:
+        """Send what is left; says how many invalidations Redis will never hear of."""
         self.flush()
+        try:
+            self.far.guarded(lambda client: client.ping())
+        except FarDown:
+            lost = len(self.far.journal.pending)
+            if lost:
+                logger.error("%d invalidations are lost: Redis is down as this process ends", lost)
 
     def _member(self, name: str) -> Member | None:
         reference = self._members.get(name)
         return reference() if reference is not None else None
 
-    def _send_counts(self, new: Mapping[str, Mapping[str, int]]) -> None:
-        def send(client: Any) -> None:
-            pipe = client.pipeline(transaction=False)
-            for cache, numbers in new.items():
-                key = self.far.key("c", self.far.shard_of(cache), cache)
-                for name, count in numbers.items():
-                    pipe.hincrby(key, name, count)
-            pipe.execute()
-
-        self.far.guarded(send)
+    def _send_counts(self, serial: int, new: Mapping[str, Mapping[str, int]]) -> None:
+        calls = []
+        for cache, numbers in new.items():
+            shard = self.far.shard_of(cache)
+            keys = [self.far.key("c", shard, cache), self.far.key("n", shard, cache, self.name)]
+            pairs = [word for name, count in numbers.items() for word in (name, count)]
+            calls.append(Call(COUNT, keys, [serial, SERIAL_LIFE, *pairs]))
+        self.far.run(calls)
 
 
 _lock = threading.Lock()
@@ -146,7 +161,14 @@ def forget() -> Node | None:
 @atexit.register
 def _farewell() -> None:
     if _current is not None:
-        _current.flush()
+        _current.farewell()
 
 
-os.register_at_fork(after_in_child=forget)
+def _start_over() -> None:
+    """In a forked child: its parent's node is not its own, and locks may be held by threads it lacks."""
+    forget()
+    for cache in caches():
+        cache.unbind()
+
+
+os.register_at_fork(after_in_child=_start_over)

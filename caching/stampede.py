@@ -180,10 +180,16 @@ class Flights(Generic[A]):
         self._under_way: dict[str, Flight[A]] = {}
 
     def board(
-        self, epochs: Mapping[str, int], now: float, oldest: float
-    ) -> tuple[dict[str, Flight[A]], dict[str, Flight[A]]]:
-        """The flights this caller must land, and those it may wait for; `epochs`: as it read them."""
-        leading: dict[str, Flight[A]] = {}
+        self,
+        epochs: Mapping[str, int],
+        now: float,
+        oldest: float,
+        leading: dict[str, Flight[A]],
+    ) -> dict[str, Flight[A]]:
+        """The flights this caller may wait for; those it must land are added to `leading`, one by one.
+
+        `epochs`: as the caller read them. An interrupted call has added what it has begun.
+        """
         joined: dict[str, Flight[A]] = {}
         with self._lock:
             for id, epoch in epochs.items():
@@ -195,8 +201,15 @@ class Flights(Generic[A]):
                             flight.done.set()
                     joined[id] = flight
                 else:
-                    leading[id] = self._under_way[id] = Flight(epoch, now)
-        return leading, joined
+                    leading[id] = flight = Flight(epoch, now)
+                    self._under_way[id] = flight
+        return joined
+
+    def abandon(self, id: str, flight: Flight[A]) -> None:
+        """Have nobody else wait for a flight that does not land."""
+        with self._lock:
+            if self._under_way.get(id) is flight:
+                del self._under_way[id]
 
     def tell(self, flights: Mapping[str, Flight[A]], answers: Mapping[str, A]) -> None:
         """Let who waits for these ids go on with these answers, though the flights are under way."""

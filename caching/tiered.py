@@ -3,7 +3,7 @@
     products = TieredCache("catalog.product", load=load_products, schema=ProductCard,
                            ttl=HOUR, stale_for=DAY, negative_ttl=MINUTE, near=Near(size=20_000))
 
-A read goes L1 -> L2 -> lease -> loader: from `get` to `_load_once`, one screen. With Redis gone it goes
+A read goes L1 -> L2 -> lease -> loader: `get` to `_load_once`, one after the other. With Redis gone it goes
 L1 -> loader. It raises only what the loader raises, and that only when there is no last good value.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from caching import node as nodes
 from caching import registry
-from caching.commit import in_transaction, on_commit, open_batches, uncommitted
+from caching.commit import in_transaction, on_commit, open_batches, uncommitted, waiting
 from caching.counters import Counts
 from caching.entries import Entries
 from caching.entry import Codec, Entry, early
@@ -74,38 +74,12 @@ class TieredCache(Generic[V]):
         """The value, or None if there is none of that id."""
         kept = self._find(id)
         if kept is not None and not (open_batches() and self._uncommitted(id)):
-            self._counts.l1_hits += 1
+            if kept.stale:
+                self._counts.stale += 1
+            else:
+                self._counts.l1_hits += 1
             return kept.value
         return self._below((id,))[id].value
-
-    def read(self, id: str) -> Read[V]:
-        """Like `get`, and says which layer answered."""
-        return self.read_many((id,))[id]
-
-    def get_many(self, ids: Iterable[str]) -> dict[str, V]:
-        """The values by id, in the order of `ids`, without those that do not exist."""
-        kept, below = self._look(ids)
-        values = {id: found.value if found else below[id].value for id, found in kept.items()}
-        return {id: value for id, value in values.items() if value is not None}
-
-    def read_many(self, ids: Iterable[str]) -> dict[str, Read[V]]:
-        """Like `read` for each id, with at most one MGET and one call of the loader for all of them."""
-        kept, below = self._look(ids)
-        now = self._clock.monotonic()
-        return {
-            id: Read(found.value, "l1", found.stale, found.expires - now) if found else below[id]
-            for id, found in kept.items()
-        }
-
-    def _look(self, ids: Iterable[str]) -> tuple[dict[str, Kept[V] | None], dict[str, Read[V]]]:
-        """What L1 holds of each id, and what lies below it for the others."""
-        self._join()
-        kept = self._near.find_many(ids)
-        if open_batches():
-            kept = {id: None if self._uncommitted(id) else found for id, found in kept.items()}
-        absent = [id for id, found in kept.items() if found is None]
-        self._counts.l1_hits += len(kept) - len(absent)
-        return kept, self._below(absent) if absent else {}
 
     def _below(self, ids: Sequence[str]) -> dict[str, Read[V]]:
         """Of the threads of this process one looks for an id, the others wait for its answer."""
@@ -114,12 +88,12 @@ class TieredCache(Generic[V]):
         if in_transaction():
             return self._privately(ids)
         now = self._clock.monotonic()
-        leading, joined = self._flights.board(
-            self._near.epochs(ids), now, self._near.oldest_joinable(now)
-        )
+        leading: dict[str, Flight[Read[V]]] = {}
         reads: dict[str, Read[V]] = {}
         error: BaseException | None = None
         try:
+            oldest = self._near.oldest_joinable(now)
+            joined = self._flights.board(self._near.epochs(ids), now, oldest, leading)
             if leading:
                 reads = self._lead(leading)
         except BaseException as raised:
@@ -193,6 +167,37 @@ class TieredCache(Generic[V]):
             return self._keep_all(answers, flights)
         return {id: self._keep(id, entry, "db", flights[id]) for id, entry in loaded.items()}
 
+    def read(self, id: str) -> Read[V]:
+        """Like `get`, and says which layer answered."""
+        return self.read_many((id,))[id]
+
+    def get_many(self, ids: Iterable[str]) -> dict[str, V]:
+        """The values by id, in the order of `ids`, without those that do not exist."""
+        kept, below = self._look(ids)
+        values = {id: found.value if found else below[id].value for id, found in kept.items()}
+        return {id: value for id, value in values.items() if value is not None}
+
+    def read_many(self, ids: Iterable[str]) -> dict[str, Read[V]]:
+        """Like `read` for each id, with at most one MGET and one call of the loader for all of them."""
+        kept, below = self._look(ids)
+        now = self._clock.monotonic()
+        return {
+            id: Read(found.value, "l1", found.stale, found.expires - now) if found else below[id]
+            for id, found in kept.items()
+        }
+
+    def _look(self, ids: Iterable[str]) -> tuple[dict[str, Kept[V] | None], dict[str, Read[V]]]:
+        """What L1 holds of each id, and what lies below it for the others."""
+        self._join()
+        kept = self._near.find_many(ids)
+        if open_batches():
+            kept = {id: None if self._uncommitted(id) else found for id, found in kept.items()}
+        absent = [id for id, found in kept.items() if found is None]
+        stale = sum(found is not None and found.stale for found in kept.values())
+        self._counts.stale += stale
+        self._counts.l1_hits += len(kept) - len(absent) - stale
+        return kept, self._below(absent) if absent else {}
+
     def set(self, id: str, value: V, *, using: str = "default") -> None:
         """Store a value its owner has just written, in every layer, once the transaction commits.
 
@@ -204,7 +209,9 @@ class TieredCache(Generic[V]):
         self._check((id,))
         self._codec.encode(value)
         self._join()
-        self._on_commit((id,), (), {id: (value, self._far.fence(id))}, using)
+        before: Fenced[V] | None = waiting(self.name, id, using)
+        claim = before[1] if before is not None else self._far.fence(id)
+        self._on_commit((id,), (), {id: (value, claim)}, using)
 
     def invalidate(self, ids: Iterable[str], *, using: str = "default") -> None:
         """Have every layer of every process forget these ids, once the transaction on `using` commits.
@@ -244,7 +251,7 @@ class TieredCache(Generic[V]):
         """Join a node: its Redis, its bus, its clock, and an empty L1."""
         self._clock = node.clock
         self._announce = node.far.publish
-        self._counts: Counts = node.join(self, self._codec.fingerprint)
+        self._counts: Counts = node.ledger.of(self.name)
         self._near: NearLayer[V] = NearLayer(
             self._near_size, self._tags, trust=node.bus, now=node.clock.monotonic
         )
@@ -262,6 +269,8 @@ class TieredCache(Generic[V]):
             counts=self._counts,
         )
         self._find: Callable[[str], Kept[V] | None] = self._near.find
+        # From here on the bus may call.
+        node.join(self, self._codec.fingerprint)
         self._bound = True
 
     def unbind(self) -> None:
@@ -318,19 +327,34 @@ class TieredCache(Generic[V]):
             return flight.answer
         if isinstance(flight.error, Exception):
             raise flight.error
-        # Its thread was interrupted; or it hangs.
-        return (self._below if landed else self._unshared)((id,))[id]
+        if landed:  # without an answer: its thread was interrupted
+            return self._below((id,))[id]
+        self._flights.abandon(id, flight)
+        return self._unshared((id,))[id]
 
     def _privately(self, ids: Sequence[str]) -> dict[str, Read[V]]:
         """In a transaction: L2, but not for what it has written, and a load for nobody else to see."""
         clean = [id for id in ids if not self._uncommitted(id)] if open_batches() else ids
         reads: dict[str, Read[V]] = {}
+        lacking: dict[str, Entry[V] | None] = {}
         try:
-            reads, _ = self._from_far(self._flights_of(clean)) if clean else ({}, {})
+            if clean:
+                reads, lacking = self._from_far(self._flights_of(clean))
         except FarDown:
             self._counts.far_errors += 1
         rest = [id for id in ids if id not in reads]
-        return reads | self._unshared(rest) if rest else reads
+        if not rest:
+            return reads
+        try:
+            return reads | self._unshared(rest)
+        except Exception as error:  # noqa: BLE001 - whatever a loader raises; `last_good` says it
+            answers = last_good({id: lacking.get(id) for id in rest}, error, self._clock)
+            self._counts.stale += len(answers)
+            now = self._clock.wall()
+            return reads | {
+                id: Read(entry.value, "l2", stale, entry.expires - now)
+                for id, (entry, _, stale) in answers.items()
+            }
 
     def _flights_of(self, ids: Iterable[str]) -> dict[str, Flight[Read[V]]]:
         """Flights that nobody joins: for the epochs."""

@@ -2,11 +2,9 @@
 --
 -- KEYS[1] the entry
 -- KEYS[2] its lease
--- KEYS[3] the set of schema fingerprints that have entries of this cache
 -- ARGV[1] the token the lease was granted under
 -- ARGV[2] the entry's bytes
 -- ARGV[3] the entry's physical life in milliseconds
--- ARGV[4] this schema's fingerprint
 --
 -- Returns 1 if stored, 0 if the lease is gone: expired, or deleted by an invalidation that came after
 -- the load began, so that the loaded value may be old.
@@ -15,9 +13,4 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('DEL', KEYS[2])
--- An invalidation has to reach the entries of every release that is running, old and new.
-redis.call('SADD', KEYS[3], ARGV[4])
-if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[3]) then
-  redis.call('PEXPIRE', KEYS[3], ARGV[3])
-end
 return 1

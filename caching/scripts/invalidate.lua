@@ -2,7 +2,7 @@
 -- the old entry after the message, nor miss the message after the deletion.
 --
 -- KEYS[1]   the bus's sequence number
--- KEYS[2]   the set of schema fingerprints that have entries of this cache
+-- KEYS[2]   the set of schema fingerprints that have leases or entries of this cache
 -- KEYS[3..] tags to delete
 -- ARGV[1]   the bus's channel
 -- ARGV[2]   the message to publish behind the number

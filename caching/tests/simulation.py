@@ -11,6 +11,7 @@ return at the least, after the words of promise G1 and G2.
 import math
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +21,7 @@ from greenlet import getcurrent, greenlet
 from caching import Near, TieredCache
 from caching.clock import Clock
 from caching.errors import FarDown
+from caching.journal import Invalidation
 from caching.node import Node
 
 R = TypeVar("R")
@@ -28,6 +30,9 @@ Loss = Literal["nothing", "messages", "everything"]
 
 # Seconds a step may take, in three kinds of interleavings: all at once, usual, and with long gaps.
 PACES = ((0.0,) * 40 + (1.0,), (0.0, 0.0, 0.001, 0.05, 0.4), (0.0, 0.05, 0.15))
+
+# So little that nothing expires.
+CALM = (0.0, 0.0, 0.001)
 
 # What G1 allows a process that the bus does not reach.
 CUT_BOUND = 2.0
@@ -122,6 +127,13 @@ class Process:
         # Versions whose invalidation this process has heard of, by id.
         self.heard: dict[str, int] = {}
         self.node.far.guarded = _stepped(self.node.far.guarded, world)  # type: ignore[method-assign]
+        invalidate = self.node.far._invalidate
+
+        def counted(client: Any, what: Invalidation, *args: Any) -> None:
+            invalidate(client, what, *args)
+            world.invalidations.update(what.ids)
+
+        self.node.far._invalidate = counted  # type: ignore[assignment, method-assign]
         self.cache: TieredCache[Versioned] = TieredCache(
             "sim",
             load=self._load,
@@ -141,6 +153,7 @@ class Process:
         self.cache._near.put = stepped_put  # type: ignore[method-assign]
 
     def _load(self, ids: Sequence[str]) -> dict[str, Versioned]:
+        self.world.loads.update(ids)
         self.world.scheduler.pause("load begins")
         rows = {id: self.world.database[id] for id in ids if id in self.world.database}
         self.world.scheduler.pause("load ends")
@@ -223,10 +236,15 @@ class World:
         self.prefix = prefix
         self.scheduler = Scheduler(random.Random(0))
         self.database: dict[str, int] = {}
+        # Since the start of the interleaving, by id; an invalidation that is sent again counts again.
+        self.loads: Counter[str] = Counter()
+        self.invalidations: Counter[str] = Counter()
         # Rows that a transaction has written and not committed yet.
         self.locked: set[str] = set()
         self.returned: dict[str, list[Commit]] = {}
         self.redis_down = False
+        # Nothing goes wrong and nothing expires: then every load has its reason.
+        self.calm = False
         self.reads = 0
         self.processes = [Process(self, "A"), Process(self, "B")]
 
@@ -237,6 +255,11 @@ class World:
         own = [c.version for c in commits if c.writer is reader]
         others = [c.version for c in commits if c.published_at(now) <= now - CUT_BOUND]
         return max([0, *own, *others, reader.heard.get(id, 0)])
+
+    def assert_no_load_too_many(self) -> None:
+        """One for the first reader, and one for each invalidation that made the last one old (G3)."""
+        for id, loads in self.loads.items():
+            assert loads <= 1 + self.invalidations[id], f"{loads} loads of {id}"
 
     def wipe(self, ids: Sequence[str]) -> None:
         """Redis forgets: the entries, the leases, and the count of messages."""
@@ -268,7 +291,10 @@ class World:
         random.seed(seed)
         self.redis_down = False
         self.locked.clear()
-        self.scheduler.pace = self.scheduler.choose.choice(PACES)
+        self.loads.clear()
+        self.invalidations.clear()
+        self.calm = self.scheduler.choose.random() < 0.25
+        self.scheduler.pace = CALM if self.calm else self.scheduler.choose.choice(PACES)
         ids = [f"{seed}:a", f"{seed}:b"]
         for process in self.processes:
             process.heard.clear()

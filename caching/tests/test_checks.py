@@ -48,3 +48,14 @@ def test_each_setting_that_breaks_a_promise_is_named(
 
 def test_the_projects_own_settings_pass() -> None:
     assert run_checks(tags=["caches"]) == []
+
+
+@pytest.mark.parametrize("caching", [None, {}, {"ALIAS": "default"}])
+def test_a_missing_setting_is_named(settings: Any, caching: dict[str, Any] | None) -> None:
+    if caching is None:
+        del settings.CACHING
+    else:
+        settings.CACHING = caching
+    [problem] = [each for each in run_checks() if (each.id or "").startswith("caching.")]
+    assert problem.id == "caching.E003"
+    assert "CACHING = " in str(problem.hint)

@@ -172,6 +172,20 @@ def test_a_value_set_in_a_transaction_appears_with_the_commit(shop: Shop) -> Non
     assert texts(shop, "a") == ["set"]
 
 
+def test_a_write_in_a_manual_transaction_is_refused_since_its_commit_is_not_told(
+    shop: Shop,
+) -> None:
+    transaction.set_autocommit(False)
+    try:
+        with pytest.raises(transaction.TransactionManagementError):
+            shop.cache.invalidate(["a"])
+        assert shop.cache.read("a").layer == "db"
+        assert shop.cache.read("a").layer == "db"
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+
 def test_a_real_write_and_its_rollback(shop: Shop) -> None:
     """With rows of a table in place of the dict: what the database says is what is read."""
 

@@ -9,30 +9,43 @@ from caching.counters import BOUNDS, Counts, Ledger, report
 from caching.errors import FarDown
 from caching.testing import Card, Source, new_name
 
+New = Mapping[str, Mapping[str, int]]
+
+
+class Sent(list[tuple[int, New]]):
+    """What a flush has sent."""
+
+    def __call__(self, serial: int, new: New) -> None:
+        self.append((serial, new))
+
 
 def test_only_differences_are_sent() -> None:
-    ledger = Ledger()
-    sent: list[Mapping[str, Mapping[str, int]]] = []
+    ledger, sent = Ledger(), Sent()
     ledger.of("a").l1_hits += 3
-    ledger.flush(sent.append)
-    ledger.flush(sent.append)
+    ledger.flush(sent)
+    ledger.flush(sent)
     ledger.of("a").l1_hits += 2
-    ledger.flush(sent.append)
-    assert sent == [{"a": {"l1_hits": 3}}, {"a": {"l1_hits": 2}}]
+    ledger.flush(sent)
+    assert [new for _, new in sent] == [{"a": {"l1_hits": 3}}, {"a": {"l1_hits": 2}}]
 
 
-def test_what_could_not_be_sent_is_sent_later() -> None:
-    ledger = Ledger()
+def test_what_was_not_acknowledged_is_sent_again_as_it_was_and_what_came_since_after_it() -> None:
+    ledger, sent = Ledger(), Sent()
     ledger.of("a").loads += 1
 
-    def refuse(new: Mapping[str, Mapping[str, int]]) -> None:
-        raise FarDown("down")
+    def take_and_say_nothing(serial: int, new: New) -> None:
+        sent(serial, new)
+        raise FarDown("no answer")
 
     with pytest.raises(FarDown):
-        ledger.flush(refuse)
-    sent: list[Mapping[str, Mapping[str, int]]] = []
-    ledger.flush(sent.append)
-    assert sent == [{"a": {"loads": 1}}]
+        ledger.flush(take_and_say_nothing)
+    ledger.of("a").loads += 1
+    ledger.flush(sent)
+    ledger.flush(sent)
+    first, again, new = sent
+    assert first == again
+    assert (again[1], new[1]) == ({"a": {"loads": 1}}, {"a": {"loads": 1}})
+    assert new[0] != again[0]
 
 
 def test_latencies_fall_into_their_buckets() -> None:

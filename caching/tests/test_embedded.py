@@ -14,10 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
+from caching import keeper
 from caching.connections import EmbeddedConnectionFactory
 from caching.embedded import _held, answers, attach
 from caching.keeper import Place, holder
@@ -203,6 +205,26 @@ def test_a_connection_that_finds_keeper_and_server_dead_brings_both_back(home: P
     assert valkey.ping()
     factory.disconnect(valkey)
     factory._pools.pop(url)
+
+
+def test_the_pid_of_the_holder_before_is_not_taken_for_that_of_the_next(home: Path) -> None:
+    """Between taking the lock and signing it the file must name nobody."""
+    place = Place(home)
+    place.make()
+    place.server.write_text(str(os.getpid()))
+    seen: list[int | None] = []
+
+    class Watched(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            seen.append(holder(place.server))
+            super().__init__(["true"], **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("caching.keeper.subprocess.Popen", Watched)
+        server = keeper.start(place)
+    assert server is not None
+    server.wait()
+    assert seen == [None]
 
 
 def test_a_stale_socket_and_stale_pids_are_harmless(home: Path) -> None:

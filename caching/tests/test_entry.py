@@ -5,6 +5,8 @@ from statistics import mean
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from caching.entry import Codec, Entry, spread
 
@@ -59,6 +61,14 @@ def test_the_same_schema_has_the_same_fingerprint_in_every_process() -> None:
 @pytest.mark.parametrize("blob", [b"", b"\x80\x04K\x01.", b"garbage", b"\x93\x01\x02\x03", b"\xc0"])
 def test_bytes_that_are_no_entry_are_a_miss(blob: bytes) -> None:
     assert Codec(Card).decode(blob) is None
+
+
+@given(place=st.integers(0, 10_000), byte=st.integers(0, 255))
+def test_an_entry_with_a_broken_byte_is_read_or_is_a_miss(place: int, byte: int) -> None:
+    codec = Codec(Card)
+    blob = bytearray(codec.encode(Entry(Card("aä€", Decimal("9.99")), 100.0, 0.1, (b"t",))))
+    blob[place % len(blob)] = byte
+    codec.decode(bytes(blob))
 
 
 def test_lives_are_spread_by_a_tenth_to_both_sides() -> None:

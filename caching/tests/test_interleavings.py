@@ -50,6 +50,8 @@ def bus(process: Process, lose: Loss) -> None:
 
 def trouble(world: World, ids: list[str]) -> None:
     mishap = world.scheduler.choose.choice((None, world.wipe, world.expire_leases, world.outage))
+    if world.calm:
+        return
     for _ in range(world.scheduler.choose.randint(0, 10)):
         world.scheduler.pause("calm")
     if mishap is not None:
@@ -69,6 +71,8 @@ def play(world: World, seed: int) -> None:
         spawn(partial(writer, world, ids))
     spawn(partial(trouble, world, ids))
     world.scheduler.run(max_steps=20_000)
+    if world.calm:
+        world.assert_no_load_too_many()
     settle_down(world, ids)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.db import transaction
 
 from caching import Near, TieredCache
 from caching.near import GRACE
@@ -191,6 +192,43 @@ def test_during_a_rolling_deploy_a_write_reaches_both_releases(rig: Rig) -> None
         rig.ticker.now += GRACE + 0.1
         assert text(today) == f"by {id(writer)}"
         assert text(tomorrow) == f"by {id(writer)}"
+
+
+def test_a_write_reaches_a_release_that_is_loading_for_the_first_time(rig: Rig) -> None:
+    today = rig.here
+
+    def load_while_today_writes(ids: Any) -> dict[str, CardOfTomorrow]:
+        old = {id: CardOfTomorrow(id, card.text) for id, card in rig.source.load(ids).items()}
+        rig.source.write("a", "new")
+        today.invalidate(["a"])
+        return old
+
+    tomorrow = rig.cache(rig.nodes[1], schema=CardOfTomorrow, load=load_while_today_writes)
+    tomorrow.get("a")
+    assert tomorrow.peek("a").far is None
+
+
+def test_a_stale_value_is_counted_as_stale_also_when_l1_serves_it(rig: Rig) -> None:
+    rig.here.get("a")
+    rig.ticker.now += TTL * 1.1
+    rig.source.fails = OSError("no database")
+    before = rig.here._counts.stale
+    for _ in range(5):
+        rig.here.get("a")
+        rig.here.get_many(["a"])
+    assert rig.here._counts.stale - before == 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_last_good_value_is_served_inside_a_transaction_too(rig: Rig) -> None:
+    rig.here.get("a")
+    rig.ticker.now += TTL * 1.1
+    rig.source.fails = OSError("no database")
+    with transaction.atomic():
+        read = rig.here.read("a")
+        assert (read.value, read.stale) == (rig.source.rows["a"], True)
+        with pytest.raises(OSError, match="no database"):
+            rig.here.read("b")
 
 
 def test_foreign_bytes_under_a_key_are_a_miss(rig: Rig) -> None:

@@ -9,14 +9,17 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from caching import Near, bus
-from caching.errors import FarDown
+from caching import Near, TieredCache, bus
+from caching.bus import TRUST
+from caching.errors import FarDown, NoAnswer
+from caching.near import GRACE
 from caching.node import Node
 from caching.tests.conftest import ALIAS, Join
 from caching.tests.redis_server import RedisServer
@@ -27,6 +30,7 @@ from caching.tests.witnesses import (
     DatabaseDown,
     Row,
     a_cache,
+    connected,
     eventually,
     trusting,
 )
@@ -53,14 +57,22 @@ def court(two: tuple[Node, Node]) -> Court:
 
 def recovered(*nodes: Node) -> bool:
     """Whether all of them use Redis again, and have told it everything."""
-    return trusting(*nodes) and all(
-        node.far.breaker.closed and not node.far.journal.pending for node in nodes
+    return (
+        connected(*nodes)
+        and trusting(*nodes)
+        and all(node.far.breaker.closed and not node.far.journal.pending for node in nodes)
     )
 
 
 def assert_all_read_the_last_commit(court: Court) -> None:
+    """A bus that was cut leaves who did not write its bound."""
+    rows = court.database.rows
     for cache in court.caches.values():
-        assert cache.get_many(court.database.rows) == court.database.rows
+        eventually(partial(as_in, cache, rows), within=CUT_BOUND)
+
+
+def as_in(cache: TieredCache[Row], rows: dict[str, Row]) -> bool:
+    return cache.get_many(rows) == rows
 
 
 @pytest.mark.slow
@@ -168,7 +180,7 @@ def test_what_was_acknowledged_before_the_bus_was_back_is_sent_again(
     server.keep()
     monkeypatch.setattr(bus, "RECONNECT", 1.0)
     server.kill()
-    eventually(lambda: not trusting(two[0]), within=1)
+    eventually(lambda: not connected(two[0]), within=1)
     server.start()
     for id in IDS:
         court.write("a", id)
@@ -193,7 +205,7 @@ def test_what_redis_acknowledged_at_its_very_end_is_sent_again(
         two[0].far._invalidate = invalidate  # type: ignore[method-assign]
         server.kill()
         # The bus has noticed the end of Redis before this thread has noted what Redis took.
-        eventually(lambda: not trusting(two[0]), within=1)
+        eventually(lambda: not connected(two[0]), within=1)
 
     two[0].far._invalidate = invalidate_and_be_slow_to_tell  # type: ignore[assignment, method-assign]
     court.write("a", IDS[0])
@@ -375,6 +387,47 @@ def test_more_threads_than_connections_are_no_outage(
     assert answers == database.rows
     assert node.far.breaker.closed
     assert [r.getMessage() for r in caplog.records if "max_connections" in r.getMessage()]
+
+
+def test_the_hot_set_stays_in_memory_at_the_moment_redis_dies(
+    server: RedisServer, two: tuple[Node, Node], court: Court
+) -> None:
+    """An entry older than the grace lives on the bus's last proof, which is still good."""
+    for id in IDS:
+        court.read("a", id)
+    time.sleep(GRACE + 0.1)
+    assert {court.caches["a"].read(id).layer for id in IDS} == {"l1"}
+    server.kill()
+    eventually(lambda: not connected(two[0]), within=1)
+    assert {court.caches["a"].read(id).layer for id in IDS} == {"l1"}
+    eventually(lambda: court.caches["a"].read(IDS[0]).layer == "db", within=TRUST)
+
+
+def test_a_lease_whose_answer_came_too_late_keeps_nobody_waiting(
+    server: RedisServer, two: tuple[Node, Node], court: Court
+) -> None:
+    cache, run = court.caches["a"], two[0].far.run
+
+    def run_too_slowly(calls: Any) -> Any:
+        two[0].far.run = run  # type: ignore[method-assign]
+        run(calls)
+        raise NoAnswer("no answer in time")
+
+    two[0].far.run = run_too_slowly  # type: ignore[method-assign]
+    assert cache.get(IDS[0]) == court.database.rows[IDS[0]]
+    eventually(lambda: not two[0].far.journal.pending, within=2)
+    assert court.read("b", IDS[0]).took < BOUND
+
+
+def test_a_process_that_ends_without_redis_says_what_nobody_will_hear(
+    server: RedisServer, join: Join, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = join()
+    cache = a_cache(node, Database(*IDS))
+    server.kill()
+    cache.invalidate(IDS[:2])
+    node.farewell()
+    assert "2 invalidations are lost" in caplog.text
 
 
 def test_the_breaker_closes_though_nobody_reads(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django_redis import get_redis_connection
 
-from caching.scripting import BEAT, CLAIM, FILL, INVALIDATE, RELEASE, Script
+from caching.scripting import BEAT, CLAIM, COUNT, FILL, INVALIDATE, RELEASE, Script
 
 
 class Keys:
@@ -39,8 +39,13 @@ def call(redis: Any, script: Script, keys: list[str], *args: Any) -> Any:
 
 
 def fill(redis: Any, keys: Keys, token: str, blob: bytes = b"value", schema: str = "now") -> Any:
-    names = [keys.entries + schema + ":1", keys.leases + schema + ":1", keys.schemas]
-    return call(redis, FILL, names, token, blob, 60_000, schema)
+    names = [keys.entries + schema + ":1", keys.leases + schema + ":1"]
+    return call(redis, FILL, names, token, blob, 60_000)
+
+
+def claim(redis: Any, keys: Keys, token: str, *tags: str, schema: str = "now") -> Any:
+    names = [keys.entries + schema + ":1", keys.leases + schema + ":1", keys.schemas, *tags]
+    return call(redis, CLAIM, names, token, 10_000, 20_000, schema)
 
 
 def invalidate(
@@ -58,24 +63,29 @@ def invalidate(
 
 
 def test_claim_grants_the_lease_to_the_first_only(redis: Any, keys: Keys) -> None:
-    names = [keys.entry, keys.lease]
-    assert call(redis, CLAIM, names, "first", 10_000, 1) == [1, None]
-    assert call(redis, CLAIM, names, "second", 10_000, 1) == [0, None]
+    assert claim(redis, keys, "first") == [1, None]
+    assert claim(redis, keys, "second") == [0, None]
     assert redis.get(keys.lease) == b"first"
     assert 9_000 < redis.pttl(keys.lease) <= 10_000
 
 
 def test_claim_shows_the_entry_as_it_is_at_that_moment(redis: Any, keys: Keys) -> None:
     redis.set(keys.entry, b"value")
-    assert call(redis, CLAIM, [keys.entry, keys.lease], "mine", 10_000, 1) == [1, b"value"]
+    assert claim(redis, keys, "mine") == [1, b"value"]
 
 
 def test_claim_gives_a_tag_a_version_once_and_keeps_it_alive(redis: Any, keys: Keys) -> None:
-    names = [keys.entry, keys.lease, keys.tag]
-    assert call(redis, CLAIM, names, "first", 10_000, 20_000) == [1, None, b"first"]
+    assert claim(redis, keys, "first", keys.tag) == [1, None, b"first"]
     redis.pexpire(keys.tag, 5)
-    assert call(redis, CLAIM, names, "second", 10_000, 20_000) == [0, None, b"first"]
+    assert claim(redis, keys, "second", keys.tag) == [0, None, b"first"]
     assert redis.pttl(keys.tag) > 19_000
+
+
+def test_claim_makes_its_schema_known_before_anything_is_filled(redis: Any, keys: Keys) -> None:
+    claim(redis, keys, "mine", schema="of tomorrow")
+    assert redis.smembers(keys.schemas) == {b"of tomorrow"}
+    invalidate(redis, keys, "1")
+    assert fill(redis, keys, "mine", schema="of tomorrow") == 0
 
 
 def test_fill_stores_under_the_lease_and_gives_it_back(redis: Any, keys: Keys) -> None:
@@ -84,7 +94,6 @@ def test_fill_stores_under_the_lease_and_gives_it_back(redis: Any, keys: Keys) -
     assert redis.get(keys.entry) == b"value"
     assert 59_000 < redis.pttl(keys.entry) <= 60_000
     assert redis.get(keys.lease) is None
-    assert redis.smembers(keys.schemas) == {b"now"}
 
 
 @pytest.mark.parametrize("lease", [None, "somebody else's"])
@@ -112,7 +121,7 @@ def test_release_can_keep_a_lease_for_a_moment(redis: Any, keys: Keys) -> None:
 
 def test_invalidate_deletes_entry_lease_and_tag_of_every_schema(redis: Any, keys: Keys) -> None:
     for schema in ("old", "now"):
-        redis.set(f"{keys.leases}{schema}:1", "mine")
+        claim(redis, keys, "mine", schema=schema)
         fill(redis, keys, "mine", schema=schema)
         redis.set(f"{keys.leases}{schema}:1", "again")
     redis.set(keys.tag, "version")
@@ -189,3 +198,11 @@ def test_beat_brings_the_number_reached_to_ones_own_channel(
 
 def test_beat_says_when_nobody_listens(redis: Any, keys: Keys) -> None:
     assert call(redis, BEAT, [keys.sequence], "nobody", "label") == 0
+
+
+def test_count_adds_up_and_takes_each_flush_once(redis: Any, keys: Keys) -> None:
+    totals, serial = f"{keys.entries}c", f"{keys.entries}n"
+    assert call(redis, COUNT, [totals, serial], 1, 60_000, "loads", 2, "misses", 3) == 1
+    assert call(redis, COUNT, [totals, serial], 1, 60_000, "loads", 2, "misses", 3) == 0
+    assert call(redis, COUNT, [totals, serial], 2, 60_000, "loads", 1) == 1
+    assert redis.hgetall(totals) == {b"loads": b"3", b"misses": b"3"}

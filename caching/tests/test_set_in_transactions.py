@@ -146,6 +146,16 @@ def test_what_a_committed_transaction_has_set_is_served_without_a_load(
     assert source.calls == []
 
 
+def test_the_last_of_several_values_of_one_transaction_is_served_without_a_load(
+    cache: TieredCache[Card], source: Source
+) -> None:
+    with transaction.atomic():
+        cache.set("a", source.write("a", "first"))
+        cache.set("a", source.write("a", "last"))
+    assert cache.get("a") == Card("a", "last")
+    assert source.calls == []
+
+
 def test_a_value_that_cannot_be_stored_is_refused_before_anything_is_done(
     cache: TieredCache[Card], source: Source
 ) -> None:

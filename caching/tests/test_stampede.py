@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from caching.clock import Clock
-from caching.stampede import BACKOFF, PATIENCE, Answer, Claim, Flights, settle
+from caching.stampede import BACKOFF, PATIENCE, Answer, Claim, Flight, Flights, settle
 from caching.tests.ticker import Ticker
 
 
@@ -191,10 +191,22 @@ def test_an_interrupted_load_gives_the_lease_back(shelf: Shelf, ticker: Ticker) 
     assert not shelf.leases
 
 
+Boarded = tuple[dict[str, Flight[str]], dict[str, Flight[str]]]
+
+
+def board(
+    flights: Flights[str], epochs: dict[str, int], now: float = 0.0, oldest: float = 0.0
+) -> Boarded:
+    """The flights to land, and those to wait for."""
+    leading: dict[str, Flight[str]] = {}
+    joined = flights.board(epochs, now, oldest, leading)
+    return leading, joined
+
+
 def test_the_first_leads_and_the_next_joins() -> None:
     flights: Flights[str] = Flights()
-    leading, _ = flights.board({"a": 1}, 0.0, 0.0)
-    again, joined = flights.board({"a": 1, "b": 1}, 0.0, 0.0)
+    leading, _ = board(flights, {"a": 1}, 0.0, 0.0)
+    again, joined = board(flights, {"a": 1, "b": 1}, 0.0, 0.0)
     assert (list(again), joined["a"]) == (["b"], leading["a"])
     flights.land(leading, {"a": "answer"}, None)
     assert joined["a"].done is not None
@@ -204,22 +216,22 @@ def test_the_first_leads_and_the_next_joins() -> None:
 
 def test_a_reader_after_an_invalidation_does_not_join_a_flight_from_before() -> None:
     flights: Flights[str] = Flights()
-    before, _ = flights.board({"a": 1}, 0.0, 0.0)
-    after, joined = flights.board({"a": 2}, 0.0, 0.0)
+    before, _ = board(flights, {"a": 1}, 0.0, 0.0)
+    after, joined = board(flights, {"a": 2}, 0.0, 0.0)
     assert (list(after), joined) == (["a"], {})
     flights.land(before, {"a": "old"}, None)
-    _, joined = flights.board({"a": 2}, 0.0, 0.0)
+    _, joined = board(flights, {"a": 2}, 0.0, 0.0)
     assert joined["a"] is after["a"]
 
 
 def test_a_flight_that_crashed_tells_who_waits() -> None:
     flights: Flights[str] = Flights()
-    leading, _ = flights.board({"a": 1}, 0.0, 0.0)
-    _, joined = flights.board({"a": 1}, 0.0, 0.0)
+    leading, _ = board(flights, {"a": 1}, 0.0, 0.0)
+    _, joined = board(flights, {"a": 1}, 0.0, 0.0)
     error = OSError("no database")
     flights.land(leading, {}, error)
     assert joined["a"].error is error
-    assert list(flights.board({"a": 1}, 0.0, 0.0)[0]) == ["a"]
+    assert list(board(flights, {"a": 1}, 0.0, 0.0)[0]) == ["a"]
 
 
 def test_who_waits_is_told_the_last_good_value_before_the_load(
@@ -237,10 +249,10 @@ def test_who_waits_is_told_the_last_good_value_before_the_load(
 
 def test_what_is_told_wakes_who_joined_and_who_joins_later() -> None:
     flights: Flights[str] = Flights()
-    leading, _ = flights.board({"a": 1}, 0.0, 0.0)
-    _, early = flights.board({"a": 1}, 0.0, 0.0)
+    leading, _ = board(flights, {"a": 1}, 0.0, 0.0)
+    _, early = board(flights, {"a": 1}, 0.0, 0.0)
     flights.tell(leading, {"a": "last good"})
-    _, late = flights.board({"a": 1}, 0.0, 0.0)
+    _, late = board(flights, {"a": 1}, 0.0, 0.0)
     for flight in (early["a"], late["a"]):
         assert flight.done is not None
         assert flight.done.is_set()
@@ -249,6 +261,6 @@ def test_what_is_told_wakes_who_joined_and_who_joins_later() -> None:
 
 def test_a_flight_that_began_too_long_ago_is_not_joined() -> None:
     flights: Flights[str] = Flights()
-    flights.board({"a": 1}, 10.0, 10.0)
-    again, joined = flights.board({"a": 1}, 12.0, 10.5)
+    board(flights, {"a": 1}, 10.0, 10.0)
+    again, joined = board(flights, {"a": 1}, 12.0, 10.5)
     assert (list(again), joined) == (["a"], {})

@@ -193,6 +193,11 @@ def eventually(condition: Callable[[], object], *, within: float) -> float:
     return time.monotonic() - began
 
 
+def connected(*nodes: Node) -> bool:
+    """Whether none of these nodes knows its bus to be cut."""
+    return all(node.bus.connected for node in nodes)
+
+
 def trusting(*nodes: Node) -> bool:
     """Whether the buses of all these nodes prove that nothing was missed."""
     return all(node.bus.fresh_until > time.monotonic() for node in nodes)

@@ -104,8 +104,8 @@ if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
     DATABASE["OPTIONS"] = {**SQLITE_OPTIONS, **DATABASE.get("OPTIONS", {})}
 else:
     DATABASE["OPTIONS"] = {"connect_timeout": 3, **DATABASE.get("OPTIONS", {})}
-    DATABASE["CONN_HEALTH_CHECKS"] = True
-DATABASE["CONN_MAX_AGE"] = None
+    DATABASE.setdefault("CONN_HEALTH_CHECKS", True)
+DATABASE.setdefault("CONN_MAX_AGE", None)
 DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

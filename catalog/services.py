@@ -7,6 +7,7 @@ On failure: ProductExists, Product.DoesNotExist, or the database's own error; th
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
@@ -178,7 +179,10 @@ def evict(*, ids: Iterable[str]) -> None:
 
 def warm(*, ids: Iterable[str]) -> int:
     """Bring these products into the caches if they are not there; return how many exist."""
-    return len(cache.products.get_many(ids))
+    rest, exist = iter(ids), 0
+    while chunk := list(islice(rest, WARM_CHUNK)):
+        exist += len(cache.products.get_many(chunk))
+    return exist
 
 
 def warm_listings() -> int:

@@ -209,14 +209,19 @@ def test_a_directory_is_no_file(tmp_path: Path) -> None:
     assert run(tmp_path).status == 2
 
 
-def test_rows_that_another_import_inserts_meanwhile_are_taken_over(grocery: Category) -> None:
-    row = services.ProductRow("prod_b", "Late", "", Decimal(2), "grocery", 1)
-    Product.objects.create(id="prod_b", name="Early", price=1, category=grocery)
+@pytest.mark.parametrize("given", [None, True, False])
+@pytest.mark.parametrize("was", [True, False])
+def test_rows_that_another_import_inserts_meanwhile_are_taken_over(
+    grocery: Category, was: bool, given: bool | None
+) -> None:
+    row = services.ProductRow("prod_b", "Late", "", Decimal(2), "grocery", 1, given)
+    Product.objects.create(id="prod_b", name="Early", price=1, category=grocery, is_active=was)
     cache.products.get("prod_b")
-    services._insert([services._product_of(row)])
-    card = cache.products.get("prod_b")
-    assert card is not None
-    assert card.name == "Late"
+    services._insert([row, row._replace(id="prod_c", is_active=None)])
+    cards = cache.products.get_many(["prod_b", "prod_c"])
+    assert [card.name for card in cards.values()] == ["Late", "Late"]
+    assert cards["prod_b"].is_active is (was if given is None else given)
+    assert cards["prod_c"].is_active
 
 
 def test_an_import_that_loses_its_database_exits_1_and_says_what_was_written(

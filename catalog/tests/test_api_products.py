@@ -86,6 +86,17 @@ def test_a_write_answers_what_the_next_read_answers(staff: Client, grocery: Cate
     assert replaced.content == staff.get(f"{URL}prod_b/").content
 
 
+@pytest.mark.parametrize("price", ["-0.00", "-0", -0.0, "-0e5"])
+def test_a_price_of_zero_has_no_sign_in_any_answer(
+    staff: Client, ice: Product, price: str | float
+) -> None:
+    created = staff.post(URL, {**NEW, "id": "prod_b", "price": price}, "application/json")
+    assert created.json()["price"] == "0.00"
+    assert created.content == staff.get(f"{URL}prod_b/").content
+    changed = staff.patch(f"{URL}prod_ice/", {"price": price}, "application/json")
+    assert changed.content == staff.get(f"{URL}prod_ice/").content
+
+
 def test_a_product_without_an_id_gets_a_sortable_one(staff: Client, grocery: Category) -> None:
     first, second = (staff.post(URL, NEW, "application/json").json()["id"] for _ in range(2))
     assert re.fullmatch(r"prod_[0-9a-hjkmnp-tv-z]{26}", first)
@@ -111,9 +122,12 @@ def test_an_id_does_not_change(staff: Client, ice: Product) -> None:
     assert_problem(staff.patch(f"{URL}prod_ice/", {"id": "prod_b"}, "application/json"), 400, "id")
 
 
+@pytest.mark.parametrize("id", ["prod_none", "%00", "a%00b", "a b", "a" * 65])
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_writing_an_unknown_product_is_404(staff: Client, grocery: Category, method: str) -> None:
-    assert_problem(getattr(staff, method)(f"{URL}prod_none/", NEW, "application/json"), 404)
+def test_writing_an_unknown_product_is_404(
+    staff: Client, grocery: Category, method: str, id: str
+) -> None:
+    assert_problem(getattr(staff, method)(f"{URL}{id}/", NEW, "application/json"), 404)
     assert not Product.objects.exists()
 
 
@@ -146,6 +160,12 @@ def test_only_staff_may_write(
         ({"price": "Infinity"}, "price"),
         ({"price": "1e30"}, "price"),
         ({"price": None}, "price"),
+        ({"price": "1_0"}, "price"),
+        ({"price": "١٢"}, "price"),
+        ({"price": "\uff11\uff12"}, "price"),
+        ({"price": True}, "price"),
+        ({"stock": "1_0"}, "stock"),
+        ({"stock": "١٢"}, "stock"),
         ({"stock": -1}, "stock"),
         ({"stock": 2**31}, "stock"),
         ({"stock": 10**400}, "stock"),
@@ -173,6 +193,16 @@ def test_a_bad_value_is_400_and_names_its_field(
 def test_malformed_json_is_400(staff: Client, grocery: Category, body: str | bytes) -> None:
     response = staff.generic("POST", URL, body, content_type="application/json")
     assert_problem(response, 400, *response.json().get("errors", {}))
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"\ud800 and more", r"\udc00", r"\\\ud83d"])
+def test_half_a_surrogate_pair_is_named_as_such(
+    staff: Client, grocery: Category, text: str
+) -> None:
+    body = f'{{"name":"{text}"}}'
+    response = staff.generic("POST", URL, body, content_type="application/json")
+    assert_problem(response, 400)
+    assert "surrogate pair" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "3", '"text"'])

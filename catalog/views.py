@@ -25,9 +25,9 @@ from catalog.serializers import (
     ProductSerializer,
 )
 from rest.cache_status import cache_status
-from rest.conditional import ConditionalGetMixin
 from rest.cursor import MOST_PER_PAGE, keyset_slice, page_links, page_parameters
 from rest.errors import Conflict
+from rest.views import ResourceView
 
 MOST_IDS = 100
 
@@ -49,7 +49,7 @@ PRODUCT_ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
 SLUG = OpenApiParameter("slug", OpenApiTypes.STR, OpenApiParameter.PATH)
 
 
-class ProductViewSet(ConditionalGetMixin, ViewSet):
+class ProductViewSet(ResourceView, ViewSet):
     """Products: all read, staff write."""
 
     lookup_field = "id"
@@ -128,7 +128,7 @@ class ProductViewSet(ConditionalGetMixin, ViewSet):
         return Response(status=204)
 
 
-class CategoryViewSet(ConditionalGetMixin, ViewSet):
+class CategoryViewSet(ResourceView, ViewSet):
     """Categories and their products, for reading."""
 
     lookup_field = "slug"

@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.contrib.auth import get_user_model
+from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -262,9 +263,48 @@ def test_with_the_database_gone_cached_reads_go_on_and_the_rest_is_503(
             assert_problem(response, 503)
             assert int(response["Retry-After"]) > 0
             assert b"secret-host" not in response.content
-        # The session of staff is in the database as well.
-        assert_problem(staff.patch(f"{URL}prod_ice/", {"stock": 1}, "application/json"), 503)
     assert client.get(URL).status_code == 200
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+@pytest.mark.parametrize("by", ["session", "password"])
+def test_with_the_database_gone_who_signed_in_reads_as_anonymous_and_writes_nothing(
+    staff: Client, client: Client, ice: Product, by: str, error: type[Exception]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise error("server closed the connection")
+
+    basic = "Basic " + base64.b64encode(b"ada:right").decode()
+    caller, headers = (staff, {}) if by == "session" else (client, {"Authorization": basic})
+    pages = [f"{URL}prod_ice/", URL, "/api/v1/categories/", "/api/v1/categories/grocery/products/"]
+    before = [client.get(page).content for page in pages]
+    with connection.execute_wrapper(broken):
+        for page, content in zip(pages, before, strict=True):
+            response = caller.get(page, headers=headers)
+            assert (response.status_code, response.content) == (200, content)
+            assert caller.head(page, headers=headers).status_code == 200
+        for method in ("patch", "put", "delete"):
+            response = getattr(caller, method)(
+                f"{URL}prod_ice/", NEW, "application/json", headers=headers
+            )
+            assert_problem(response, 503)
+            assert int(response["Retry-After"]) > 0
+        assert_problem(caller.get(f"{URL}prod_none/", headers=headers), 503)
+    assert Product.objects.get().name == "Ice"
+    assert staff.patch(f"{URL}prod_ice/", {"stock": 1}, "application/json").status_code == 200
+
+
+def test_the_session_of_staff_who_left_writes_nothing(staff: Client, ice: Product) -> None:
+    get_user_model().objects.update(is_active=False)
+    assert_problem(staff.delete(f"{URL}prod_ice/"), 401)
+    assert Product.objects.exists()
+
+
+@pytest.mark.parametrize("url", [URL, f"{URL}prod_ice/", "/api/v1/categories/"])
+def test_a_parameter_named_format_is_unknown_and_so_ignored(
+    client: Client, ice: Product, url: str
+) -> None:
+    assert client.get(f"{url}?format=xml").content == client.get(url).content
 
 
 def test_a_card_built_from_a_write_is_the_card_that_is_loaded(ice: Product) -> None:

@@ -175,6 +175,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.StaffWrites"],
     "DEFAULT_SCHEMA_CLASS": "rest.schema.AutoSchema",
     "EXCEPTION_HANDLER": "rest.problems.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {

@@ -8,10 +8,10 @@ On failure: with Redis down the panel says so, and every page still works.
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html_join
@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 
 from caching import LayerState
 from catalog import cache, services
-from catalog.models import Category, Product
+from catalog.models import ID, Category, Product
 
 
 @admin.register(Category)
@@ -46,6 +46,15 @@ class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = ["evict_selected", "warm_selected"]
     show_full_result_count = False
     change_form_template = "admin/catalog/product/change_form.html"
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Product | None:
+        """Return the product, or None; PostgreSQL refuses even to look for an id with a NUL."""
+        if not ID.fullmatch(object_id):
+            return None
+        product: Product | None = super().get_object(request, object_id, from_field)
+        return product
 
     def get_fields(self, request: HttpRequest, obj: Product | None = None) -> list[Any]:
         """Show the caches on the page of a product that exists."""
@@ -109,14 +118,17 @@ class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return _to_page(product)
 
     def _changeable(self, request: HttpRequest, object_id: str) -> Product:
-        product: Product = get_object_or_404(Product, pk=object_id)
+        product = self.get_object(request, unquote(object_id))
+        if product is None:
+            raise Http404
         if not self.has_change_permission(request, product):
             raise PermissionDenied
         return product
 
 
 def _to_page(product: Product) -> HttpResponse:
-    return HttpResponseRedirect(reverse("admin:catalog_product_change", args=[product.id]))
+    # Quoted as the admin reads it: there `_25` is a percent sign, and ids like prod_25671 are common.
+    return HttpResponseRedirect(reverse("admin:catalog_product_change", args=[quote(product.id)]))
 
 
 def _state(layer: LayerState[Any] | None) -> str:

@@ -89,7 +89,8 @@ def card_of(product: Product) -> ProductCard:
         id=product.id,
         name=product.name,
         description=product.description,
-        price=product.price.quantize(CENT),
+        # Without the sign of a zero, which no column keeps.
+        price=abs(product.price.quantize(CENT)),
         category=product.category_id,
         stock=product.stock,
         is_active=product.is_active,

@@ -30,9 +30,11 @@ MULTIPLE = 10  # ids of one `?ids=` read
 WATCHED = 50  # the most popular products, whose prices change
 PAUSE = 0.04  # seconds between two price changes
 PROBES = 3  # reads in every process right after a price change
-# Seconds another process may still answer the old price. A message takes milliseconds, on a machine that is
-# busy with other work tens of them; one that was lost would be missed until the next heartbeat.
-BUS_DELAY = 0.25
+# Seconds another process may still answer the old price. A message takes milliseconds. A machine busy with
+# other work holds up one in hundreds for longer than the usual bound, a slow bus holds up many; a message
+# that was lost would be missed until the next heartbeat, far beyond the last bound.
+USUAL_DELAY = 0.05  # of 99 writes in 100
+LONGEST_DELAY = 0.25  # of every write
 CENT = Decimal("0.01")
 
 
@@ -171,11 +173,7 @@ def _answering(reads: Mapping[str, Sequence[float]]) -> Check:
 
 def _checks(traffic: _Traffic) -> tuple[Check, ...]:
     witness = traffic.witness
-    stale = list(witness.stale())
-    same = sum(read.same_process for read in stale)
-    late = sum(not read.same_process and read.lag > BUS_DELAY for read in stale)
-    delays = [seconds * 1000 for seconds in witness.delays()] or [0.0]
-    p99 = delays[int(0.99 * (len(delays) - 1))]
+    same = sum(read.same_process for read in witness.stale())
     errors = sum(traffic.errors.values())
     kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(traffic.errors.items()))
     seen = f"{witness.writes:,} writes, {witness.reads:,} reads of what they wrote"
@@ -187,10 +185,18 @@ def _checks(traffic: _Traffic) -> tuple[Check, ...]:
             f"{same} ({seen})",
             same == 0 and witness.writes > 0,
         ),
-        Check(
-            f"stale reads elsewhere, beyond {BUS_DELAY * 1000:.0f} ms",
-            "0",
-            f"{late} (stale for p99 {p99:.1f} ms, at most {delays[-1]:.1f} ms)",
-            late == 0 and witness.writes > 0,
-        ),
+        _stale_elsewhere(witness),
+    )
+
+
+def _stale_elsewhere(witness: Witness) -> Check:
+    """What the other processes answered: late once is the machine, late often is the bus."""
+    late = sum(not read.same_process and read.lag > LONGEST_DELAY for read in witness.stale())
+    delays = witness.delays() or [0.0]
+    p99 = delays[int(0.99 * (len(delays) - 1))]
+    return Check(
+        "stale reads elsewhere",
+        f"0 beyond {LONGEST_DELAY * 1000:.0f} ms; p99 of delays {USUAL_DELAY * 1000:.0f} ms",
+        f"{late} (stale for p99 {p99 * 1000:.1f} ms, at most {delays[-1] * 1000:.1f} ms)",
+        late == 0 and p99 <= USUAL_DELAY and witness.writes > 0,
     )

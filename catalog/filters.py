@@ -13,9 +13,10 @@ import msgspec
 from django import forms
 from django.core.exceptions import ValidationError as FormError
 from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 
-from catalog.models import PRICE_DIGITS, PRICE_PLACES, SLUG_LENGTH, Product
+from catalog.models import NUMBER, PRICE_DIGITS, PRICE_PLACES, SLUG_LENGTH, Product
 from rest.cursor import page_parameters
 
 SEARCH_LENGTH = 100
@@ -66,6 +67,29 @@ class TrueFalseFilter(django_filters.BooleanFilter):
         super().__init__(*args, widget=forms.TextInput, **kwargs)
 
 
+class PriceField(forms.DecimalField):
+    """A number in ASCII digits."""
+
+    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]
+        """Return the number; raise FormError for what only Python takes for one."""
+        if value not in self.empty_values and not NUMBER.fullmatch(str(value)):
+            raise FormError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
+class PriceFilter(django_filters.NumberFilter):
+    """A bound of the price."""
+
+    field_class = PriceField
+
+
+@extend_schema_field({"type": "string", "pattern": "^[-a-zA-Z0-9_]*$", "maxLength": SLUG_LENGTH})
+class SlugFilter(django_filters.CharFilter):
+    """A slug; of a category that does not exist, too."""
+
+    field_class = forms.SlugField
+
+
 class SearchField(forms.CharField):
     """Text to look for: spaces at its ends do not count, control characters are refused."""
 
@@ -104,12 +128,12 @@ class ProductFilterForm(forms.Form):
 class ProductFilter(django_filters.FilterSet):
     """The query parameters of `products/`."""
 
-    category = django_filters.CharFilter(
+    category = SlugFilter(
         field_name="category_id", max_length=SLUG_LENGTH, label="Slug of a category"
     )
     search = SearchFilter(max_length=SEARCH_LENGTH, label="Text in the name or the description")
-    min_price = django_filters.NumberFilter(field_name="price", lookup_expr="gte", **PRICE)
-    max_price = django_filters.NumberFilter(field_name="price", lookup_expr="lte", **PRICE)
+    min_price = PriceFilter(field_name="price", lookup_expr="gte", **PRICE)
+    max_price = PriceFilter(field_name="price", lookup_expr="lte", **PRICE)
     in_stock = TrueFalseFilter(method="filter_stock", label="With (true) or without (false) stock")
 
     class Meta:

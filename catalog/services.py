@@ -7,12 +7,14 @@ On failure: ProductExists, Product.DoesNotExist, or the database's own error; th
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from catalog import cache
+from catalog.changes import all_fields
 from catalog.filters import Query
 from catalog.models import Category, Product, new_product_id
 
@@ -115,7 +117,7 @@ def upsert_products(*, rows: Sequence[ProductRow], dry_run: bool = False) -> Ups
                 fields |= differing
                 changed.append(product)
         if new and not dry_run:
-            _insert([_product_of(row) for row in new])
+            _insert(new)
         if changed and not dry_run:
             _write(changed, fields)
     return Upserted(len(new), len(changed), len(existing) - len(changed))
@@ -150,13 +152,16 @@ def _title(slug: str) -> str:
     return slug.replace("-", " ").replace("_", " ").strip().title() or slug
 
 
-def _insert(products: list[Product]) -> None:
+def _insert(rows: Sequence[ProductRow]) -> None:
     try:
         with transaction.atomic():
-            Product.objects.bulk_create(products)
+            Product.objects.bulk_create([_product_of(row) for row in rows])
     except IntegrityError:
         # Another import inserted some of these ids while this one ran: the last to come wins.
-        _write(products, {field.name for field in Product._meta.concrete_fields} - {"created_at"})
+        given = set(all_fields(Product)) - {"created_at"}
+        silent = [row for row in rows if row.is_active is None]
+        _write([_product_of(row) for row in silent], given - {"is_active"})
+        _write([_product_of(row) for row in rows if row.is_active is not None], given)
 
 
 def _write(products: list[Product], fields: set[str]) -> None:
@@ -178,7 +183,10 @@ def evict(*, ids: Iterable[str]) -> None:
 
 def warm(*, ids: Iterable[str]) -> int:
     """Bring these products into the caches if they are not there; return how many exist."""
-    return len(cache.products.get_many(ids))
+    rest, exist = iter(ids), 0
+    while chunk := list(islice(rest, WARM_CHUNK)):
+        exist += len(cache.products.get_many(chunk))
+    return exist
 
 
 def warm_listings() -> int:

@@ -25,9 +25,9 @@ from catalog.serializers import (
     ProductSerializer,
 )
 from rest.cache_status import cache_status
-from rest.conditional import ConditionalGetMixin
 from rest.cursor import MOST_PER_PAGE, keyset_slice, page_links, page_parameters
 from rest.errors import Conflict
+from rest.views import ResourceView
 
 MOST_IDS = 100
 
@@ -43,13 +43,13 @@ IDS = OpenApiParameter(
     {"type": "array", "items": {"type": "string"}, "maxItems": MOST_IDS},
     style="form",
     explode=False,
-    description="Just these, in this order, active or not; takes no other filter.",
+    description="Just these, in this order, active or not; takes no other filter and no page.",
 )
 PRODUCT_ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
 SLUG = OpenApiParameter("slug", OpenApiTypes.STR, OpenApiParameter.PATH)
 
 
-class ProductViewSet(ConditionalGetMixin, ViewSet):
+class ProductViewSet(ResourceView, ViewSet):
     """Products: all read, staff write."""
 
     lookup_field = "id"
@@ -67,9 +67,9 @@ class ProductViewSet(ConditionalGetMixin, ViewSet):
         return _page(request, cache.read_page(read_query(request.query_params)))
 
     def _by_ids(self, request: Request) -> Response:
-        filters = sorted(set(ProductFilter.base_filters) & set(request.query_params))
-        if filters:
-            raise ValidationError({name: ["Not together with ids."] for name in filters})
+        others = {*ProductFilter.base_filters, "cursor", "per_page"} & set(request.query_params)
+        if others:
+            raise ValidationError({name: ["Not together with ids."] for name in others})
         parts = ",".join(request.query_params.getlist("ids")).split(",")
         ids = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
         if len(ids) > MOST_IDS:
@@ -119,6 +119,8 @@ class ProductViewSet(ConditionalGetMixin, ViewSet):
     @extend_schema(parameters=[PRODUCT_ID], responses={204: None})
     def destroy(self, request: Request, id: str) -> Response:
         """Delete a product."""
+        if not ID.fullmatch(id):
+            raise NotFound(f"There is no product {id}.")
         try:
             services.delete_product(id=id)
         except Product.DoesNotExist as error:
@@ -126,7 +128,7 @@ class ProductViewSet(ConditionalGetMixin, ViewSet):
         return Response(status=204)
 
 
-class CategoryViewSet(ConditionalGetMixin, ViewSet):
+class CategoryViewSet(ResourceView, ViewSet):
     """Categories and their products, for reading."""
 
     lookup_field = "slug"

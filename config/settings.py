@@ -104,8 +104,8 @@ if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
     DATABASE["OPTIONS"] = {**SQLITE_OPTIONS, **DATABASE.get("OPTIONS", {})}
 else:
     DATABASE["OPTIONS"] = {"connect_timeout": 3, **DATABASE.get("OPTIONS", {})}
-    DATABASE["CONN_HEALTH_CHECKS"] = True
-DATABASE["CONN_MAX_AGE"] = None
+    DATABASE.setdefault("CONN_HEALTH_CHECKS", True)
+DATABASE.setdefault("CONN_MAX_AGE", None)
 DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -175,6 +175,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.StaffWrites"],
     "DEFAULT_SCHEMA_CLASS": "rest.schema.AutoSchema",
     "EXCEPTION_HANDLER": "rest.problems.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {

@@ -1,8 +1,9 @@
 """The admin login of a home and `credentials.json`, the file that tells it.
 
 Promises: the password is random, made once and kept by later runs; a login that no longer works is
-repaired, never replaced by another; the file is written whole or not at all, for its owner alone
-(0600). `api_key` is null until the site has API keys.
+repaired, never replaced by another; the url is that of the site that serves, also after a run that
+does not; the file is written whole or not at all, for its owner alone (0600). `api_key` is null until
+the site has API keys.
 On failure: CredentialsError when the file is there but is not ours to read.
 """
 
@@ -31,15 +32,16 @@ class Credentials:
     api_key: str | None
 
 
-def ensure(home: Path, url: str) -> Credentials:
-    """Makes the admin login valid and writes the file. `url` is where the site serves.
+def ensure(home: Path, url: str, *, serving: bool) -> Credentials:
+    """Makes the admin login valid and writes the file. `url` is where the site serves, or would.
 
+    Unless this run is `serving`, a url that is there stays: another run may be serving.
     Raises CredentialsError.
     """
     path = home / "credentials.json"
     known = _read(path)
     credentials = Credentials(
-        url=url,
+        url=url if serving else known.get("url") or url,
         admin_username=known.get("admin_username") or USERNAME,
         admin_password=known.get("admin_password") or secrets.token_urlsafe(18),
         api_key=known.get("api_key"),

@@ -1,13 +1,14 @@
 """Starts the web server and the Celery worker as children, and tells when they are ready.
 
 Promises: Granian over WSGI with `WORKERS` processes of one request thread each, on the loopback
-only; the worker consumes in threads of one process. Both serve the loopback whatever ALLOWED_HOSTS
-says.
+only; the worker consumes in threads of one process, under a name no other worker has: only its own
+answer makes it ready. Both serve the loopback whatever ALLOWED_HOSTS says.
 On failure: PortBusyError when the port is taken; `demo.processes.ChildError` when a child ends or
 is not ready in time.
 """
 
 import os
+import secrets
 import socket
 
 from celery import current_app
@@ -59,15 +60,16 @@ def start(children: Children, port: int, application: str, *, debug: bool) -> No
         *("--workers", str(WORKERS), "--blocking-threads", "1"),
         *("--no-ws", "--workers-kill-timeout", "5"),
     )
+    worker = f"demo-{secrets.token_hex(4)}@{HOST}"
     children.start(
         "worker",
         environment,
         "celery",
         *("-A", "config", "worker", "--pool", "threads", "--concurrency", "2"),
-        *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
+        *("--hostname", worker, "--loglevel", "INFO", "--without-gossip", "--without-mingle"),
     )
     children.wait_until(lambda: _answers(port), "server", READY_WITHIN)
-    children.wait_until(_works, "worker", READY_WITHIN)
+    children.wait_until(lambda: _works(worker), "worker", READY_WITHIN)
 
 
 def _answers(port: int) -> bool:
@@ -83,5 +85,6 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _works() -> bool:
-    return bool(current_app.control.ping(timeout=0.5))
+def _works(worker: str) -> bool:
+    # By name: the broker may have workers of other runs.
+    return bool(current_app.control.ping(destination=[worker], timeout=0.5))

@@ -13,6 +13,8 @@ from importer.errors import BadRow
 
 SHOWN = 40  # characters of a bad value that a message repeats
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+# Decimal itself takes underscores and the digits of every script: more likely a slip than a price.
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -47,9 +49,12 @@ def decimal(values: Mapping[str, Any], name: str, *, digits: int, places: int) -
     if value in ("", None):
         raise BadRow(f"{name} is missing")
     try:
-        if isinstance(value, bool):
+        written = value.strip() if isinstance(value, str) else value
+        if isinstance(written, bool) or (
+            isinstance(written, str) and not _DECIMAL.fullmatch(written)
+        ):
             raise InvalidOperation
-        number = Decimal(value.strip() if isinstance(value, str) else value)
+        number = Decimal(written)
         if not number.is_finite():
             raise InvalidOperation
     except (InvalidOperation, TypeError, ValueError):

@@ -8,7 +8,7 @@ On failure: a row comes as BadLine with number and reason; Unreadable without a 
 import csv
 from collections import deque
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +20,8 @@ MOST_JOINED = 100  # lines of one record
 JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 # What csv says, under `strict`, of a record that stops inside quotes.
 _OPEN_QUOTE = "unexpected end of data"
+# Less than this after half a surrogate pair, and msgspec takes the data for cut off.
+_PADDING = " " * 6
 
 
 class Row(NamedTuple):
@@ -139,8 +141,14 @@ def json_rows(lines: Iterator[Line], required: Sequence[str]) -> Iterator[Row | 
             yield BadLine(line.number, line.reason)
         elif line.text.strip():
             try:
-                values = decoder.decode(line.text)
-            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                values = decoder.decode(line.text + _PADDING)
+            except InvalidOperation:
+                yield BadLine(line.number, "a number is out of range")
+                continue
+            except RecursionError:
+                yield BadLine(line.number, "JSON is nested too deeply")
+                continue
+            except (msgspec.DecodeError, UnicodeError) as error:
                 yield BadLine(line.number, f"not a JSON object: {error}")
                 continue
             missing = [name for name in required if name not in values]

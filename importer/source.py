@@ -31,17 +31,18 @@ class Line(NamedTuple):
 
 
 class Source:
-    """An open file; a context manager. `size` is in bytes as stored."""
+    """An open file; a context manager. `size` is in bytes as stored, None for a pipe."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.size = 0
+        self.size: int | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         try:
             self._stored = self._open.enter_context(self.path.open("rb"))
-            self.size = self.path.stat().st_size
+            if self._stored.seekable():
+                self.size = self.path.stat().st_size
             zipped = self._stored.peek(2)[:2] == GZIP_MAGIC or self.path.suffix == ".gz"
         except OSError as error:
             raise Unreadable(f"{self.path}: {error.strerror or error}") from error
@@ -59,8 +60,8 @@ class Source:
         self._open.close()
 
     def position(self) -> int:
-        """Return how many stored bytes are read."""
-        return self._stored.tell()
+        """Return how many stored bytes are read; 0 for a pipe, which does not tell."""
+        return 0 if self.size is None else self._stored.tell()
 
     def lines(self) -> Iterator[Line]:
         """Yield every line of the file."""

@@ -1,8 +1,9 @@
 """Conditional reads: a strong ETag from the bytes of the body, and 304 for a client that has them.
 
-Promise: equal bodies have equal ETags in every process; a 304 has no body and keeps the headers that
-RFC 9110 (15.4.5) asks for. `If-None-Match` takes a list, weak tags (a proxy that compresses makes
-them so) and `*`, and is compared weakly as 13.1.2 demands; HEAD answers as GET does.
+Promise: equal bodies have equal ETags in every process; a 304 has no body, but the length of the one
+it stands for and the headers that RFC 9110 (15.4.5) asks for. `If-None-Match` takes a list, weak tags
+(a proxy that compresses makes them so) and `*`, and is compared weakly as 13.1.2 demands; HEAD answers
+as GET does.
 On failure: a malformed `If-None-Match` matches nothing, so the client gets the whole answer.
 """
 
@@ -40,7 +41,8 @@ def revalidate(if_none_match: str | None, response: HttpResponse) -> HttpRespons
     for name in KEPT:
         if name in response:
             unchanged[name] = response[name]
-    unchanged.cookies = response.cookies
+    # That of the 200 or none (RFC 9110, 8.6); left out, Django's CommonMiddleware would say 0.
+    unchanged["Content-Length"] = str(len(response.content))
     return unchanged
 
 

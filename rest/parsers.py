@@ -15,6 +15,9 @@ from rest_framework.parsers import BaseParser
 
 from rest.errors import ContentTooLarge
 
+# Less than this after half a surrogate pair, and msgspec takes the data for cut off.
+PADDING = b" " * 6
+
 
 class JSONParser(BaseParser):
     """`application/json` through msgspec."""
@@ -33,7 +36,7 @@ class JSONParser(BaseParser):
         if limit is not None and len(body) > limit:
             raise ContentTooLarge(f"The body is longer than {limit} bytes.")
         try:
-            return msgspec.json.decode(body)
+            return msgspec.json.decode(body + PADDING)
         except RecursionError as error:
             raise ParseError("JSON is nested too deeply.") from error
         except UnicodeDecodeError as error:

@@ -9,13 +9,13 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework.exceptions import ParseError, ValidationError
-from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
@@ -25,6 +25,7 @@ from rest.renderers import encode
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5  # seconds: about what a restarted database needs
 DATABASE_DOWN = (OperationalError, InterfaceError)
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 logger = logging.getLogger(__name__)
 
@@ -44,17 +45,15 @@ def problem(
     return members
 
 
-def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's EXCEPTION_HANDLER: the problem for `exc`, or None for what only a 500 can answer."""
+def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
+    """DRF's EXCEPTION_HANDLER: the problem for `exc`, or None for what only a 500 can answer.
+
+    It is rendered here: the renderer negotiated for the view may know YAML or HTML alone.
+    """
     if isinstance(exc, DATABASE_DOWN):
         set_rollback()
         logger.warning("the database did not answer: %s", type(exc).__name__)
-        return Response(
-            _unavailable(),
-            status=HTTPStatus.SERVICE_UNAVAILABLE,
-            headers={"Retry-After": str(RETRY_AFTER)},
-            content_type=MEDIA_TYPE,
-        )
+        return _unavailable()
     if isinstance(exc, DataError):
         exc = ParseError("The request holds a value that the database does not take.")
     if isinstance(exc, IntegrityError):
@@ -68,11 +67,11 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
         return None
     if isinstance(exc, ValidationError):
         errors = fields(exc.detail)
-        response.data = problem(response.status_code, _summary(errors), errors)
+        members = problem(response.status_code, _summary(errors), errors)
     else:
-        response.data = problem(response.status_code, str(response.data["detail"]))
-    response.content_type = MEDIA_TYPE
-    return response
+        members = problem(response.status_code, str(response.data["detail"]))
+    # The headers say how to authenticate, or when to come back.
+    return _answer(members, response.headers)
 
 
 def fields(detail: Any) -> dict[str, list[str]]:
@@ -100,12 +99,18 @@ def _summary(errors: Mapping[str, list[str]]) -> str:
     return f"The request is not valid: {names}."
 
 
-def _unavailable() -> dict[str, Any]:
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer; try again soon.")
+def _unavailable() -> HttpResponse:
+    detail = "The database does not answer; try again soon."
+    members = problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+    return _answer(members, {"Retry-After": str(RETRY_AFTER)})
 
 
-def _answer(members: Mapping[str, Any]) -> HttpResponse:
-    return HttpResponse(encode(members), status=members["status"], content_type=MEDIA_TYPE)
+def _answer(members: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> HttpResponse:
+    return HttpResponse(
+        encode(members),
+        status=members["status"],
+        headers={**headers, "Content-Type": MEDIA_TYPE},
+    )
 
 
 def _is_api(request: HttpRequest) -> bool:
@@ -138,7 +143,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if not _is_api(request):
         return defaults.server_error(request)
     if isinstance(sys.exception(), DATABASE_DOWN):
-        response = _answer(_unavailable())
-        response["Retry-After"] = str(RETRY_AFTER)
-        return response
+        return _unavailable()
     return _answer(problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."))

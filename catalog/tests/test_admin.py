@@ -4,12 +4,16 @@ Promise: every page opens, no list asks a query a row, and a button takes POST, 
 On failure: the broken rule is the test's name.
 """
 
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from catalog import cache
+from catalog import cache, services
 from catalog.models import Category, Product
 from catalog.tests.conftest import MakeProduct
 
@@ -58,11 +62,39 @@ def test_the_page_of_a_product_shows_each_layer_and_loads_nothing(
 
 def test_the_buttons_warm_and_evict(staff: Client, ice: Product) -> None:
     response = staff.post(f"{ICE}cache/warm/")
-    assert response["Location"] == f"{ICE}change/"
+    assert response["Location"] == "/admin/catalog/product/prod_5Fice/change/"
     assert cache.products.peek("prod_ice").far is not None
     staff.post(f"{ICE}cache/evict/")
     assert cache.products.peek("prod_ice").far is None
     assert cache.products.peek("prod_ice").near is None
+
+
+@pytest.mark.parametrize("id", ["prod_25671", "prod_5F"])
+def test_the_buttons_lead_back_to_the_product_whatever_its_id_looks_like(
+    staff: Client, make_product: MakeProduct, id: str
+) -> None:
+    make_product(id)
+    link = re.search(rf'href="({PRODUCTS}[^"]+/change/)', staff.get(PRODUCTS).content.decode())
+    assert link is not None
+    page = staff.get(link[1])
+    buttons = re.findall(r'action="([^"]+/cache/[^"]+)"', page.content.decode())
+    assert len(buttons) == 2
+    for button in buttons:
+        response = staff.post(button)
+        assert response["Location"] == link[1]
+        back = staff.get(response["Location"])
+        assert back.status_code == 200
+        assert id in back.content.decode()
+
+
+@pytest.mark.parametrize("id", ["%00", "a%00b", "a b", "a" * 65])
+def test_what_is_no_id_is_the_page_of_no_product(
+    staff: Client, transactional_db: None, id: str
+) -> None:
+    for verb in ("evict", "warm"):
+        assert staff.post(f"{PRODUCTS}{id}/cache/{verb}/").status_code == 404
+    for page in ("change", "delete", "history"):
+        assert staff.get(f"{PRODUCTS}{id}/{page}/")["Location"] == "/admin/"
 
 
 @pytest.mark.parametrize("verb", ["evict", "warm"])
@@ -86,6 +118,21 @@ def test_the_actions_work_on_what_is_selected(staff: Client, ice: Product, verb:
     response = staff.post(PRODUCTS, data, follow=True)
     assert "1 products" in response.content.decode()
     assert (cache.products.peek("prod_ice").far is None) is (verb == "evict")
+
+
+def test_warming_all_that_is_selected_asks_for_a_chunk_at_a_time(
+    staff: Client, make_product: MakeProduct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        make_product(f"prod_{number}")
+    monkeypatch.setattr(services, "WARM_CHUNK", 2)
+    data = {"action": "warm_selected", "_selected_action": ["prod_0"], "select_across": "1"}
+    with CaptureQueriesContext(connection) as queries:
+        response = staff.post(PRODUCTS, data, follow=True)
+    assert "Warmed 5 products" in response.content.decode()
+    loads = [query["sql"] for query in queries if '"description"' in query["sql"]]
+    assert [sql.count("'prod_") for sql in loads if "prod_" in sql] == [2, 2, 1]
+    assert all(cache.products.peek(f"prod_{number}").far for number in range(5))
 
 
 def test_a_product_deleted_in_the_list_leaves_the_caches(staff: Client, ice: Product) -> None:

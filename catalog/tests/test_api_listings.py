@@ -7,16 +7,20 @@ On failure: the broken rule is the test's name.
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
+from rest_framework.exceptions import ValidationError
 
+from caching.tiered import MAX_ID
 from catalog import services
-from catalog.filters import SEARCH_LENGTH, Query
-from catalog.models import Category, Product
+from catalog.filters import SEARCH_LENGTH, Query, read_query
+from catalog.models import SLUG_LENGTH, Category, Product
 from catalog.tests.conftest import MakeProduct
 from catalog.tests.test_api_products import assert_problem
+from rest.cursor import Cursor
 
 URL = "/api/v1/products/"
 
@@ -88,6 +92,7 @@ def test_products_that_come_and_go_make_no_page_skip_or_repeat_another(
     [
         ("category=deli", "789"),
         ("category=none", ""),
+        ("category=No-Such_1", ""),
         ("search=thing", "13579"),
         ("search=%20thing%20", "13579"),
         ("search=100%25", "0268"),
@@ -129,6 +134,13 @@ def test_filters_narrow_a_listing(
         ("search=" + "x" * (SEARCH_LENGTH + 1), "search"),
         ("category=" + "x" * 65, "category"),
         ("category=%00", "category"),
+        ("category=%01", "category"),
+        ("category=%22", "category"),
+        ("category=a%20b", "category"),
+        ("category=%F0%9F%8D%9E", "category"),
+        ("min_price=1_0", "min_price"),
+        ("max_price=%EF%BC%91", "max_price"),
+        ("max_price=%D9%A1", "max_price"),
         ("per_page=0", "per_page"),
         ("per_page=101", "per_page"),
         ("per_page=-1", "per_page"),
@@ -139,6 +151,9 @@ def test_filters_narrow_a_listing(
         ("cursor=%F0%9F%8D%9E", "cursor"),
         ("cursor=bnByb2RfMw==", "cursor"),
         ("ids=a&category=deli", "category"),
+        ("ids=a&per_page=1000", "per_page"),
+        ("ids=a&cursor=zz", "cursor"),
+        ("ids=&per_page=20", "per_page"),
         ("ids=" + ",".join(map(str, range(101))), "ids"),
     ],
 )
@@ -229,18 +244,35 @@ def test_an_unknown_category_is_404_until_it_exists(client: Client, transactiona
     assert ids(client.get(url)) == []
 
 
-def test_the_key_of_the_longest_query_fits() -> None:
-    longest = Query(
-        category="x" * 64,
-        search='"' * SEARCH_LENGTH,
-        min_price=Decimal("12345678.90"),
-        max_price=Decimal("12345678.90"),
-        in_stock=False,
-        cursor="x" * 87,
-        per_page=100,
-    )
-    assert len(longest.key()) <= 512
-    assert Query.parse(longest.key()) == longest
+def longest_taken(parameter: str, length: int) -> str:
+    """The value of that many characters that is taken and makes the longest key."""
+
+    def key(character: str) -> int:
+        try:
+            return len(read_query({parameter: character * length}).key())
+        except ValidationError:
+            return 0
+
+    return length * max(map(chr, [*range(1, 0x200), 0xFFFD, 0x1F35E]), key=key)
+
+
+def test_the_key_of_the_longest_query_fits(client: Client, grocery: Category) -> None:
+    parameters = {
+        "category": longest_taken("category", SLUG_LENGTH),
+        "search": longest_taken("search", SEARCH_LENGTH),
+        "min_price": "99999999.99",
+        "max_price": "99999999.99",
+        "in_stock": "false",
+        "cursor": Cursor("x" * 64).encode(),
+        "per_page": "100",
+    }
+    assert parameters["search"][0] in '"\\'
+    query = read_query(parameters)
+    assert Query.parse(query.key()) == query
+    assert set(msgspec.json.decode(query.key())) == set(Query.__struct_fields__)
+    assert len(query.key()) <= MAX_ID
+    Category.objects.create(slug=query.category, name="Long")
+    assert ids(client.get(URL, parameters)) == []
 
 
 def test_a_product_deactivated_or_moved_since_is_left_out_of_a_cached_page(

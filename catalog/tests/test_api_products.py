@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.contrib.auth import get_user_model
+from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -86,6 +87,17 @@ def test_a_write_answers_what_the_next_read_answers(staff: Client, grocery: Cate
     assert replaced.content == staff.get(f"{URL}prod_b/").content
 
 
+@pytest.mark.parametrize("price", ["-0.00", "-0", -0.0, "-0e5"])
+def test_a_price_of_zero_has_no_sign_in_any_answer(
+    staff: Client, ice: Product, price: str | float
+) -> None:
+    created = staff.post(URL, {**NEW, "id": "prod_b", "price": price}, "application/json")
+    assert created.json()["price"] == "0.00"
+    assert created.content == staff.get(f"{URL}prod_b/").content
+    changed = staff.patch(f"{URL}prod_ice/", {"price": price}, "application/json")
+    assert changed.content == staff.get(f"{URL}prod_ice/").content
+
+
 def test_a_product_without_an_id_gets_a_sortable_one(staff: Client, grocery: Category) -> None:
     first, second = (staff.post(URL, NEW, "application/json").json()["id"] for _ in range(2))
     assert re.fullmatch(r"prod_[0-9a-hjkmnp-tv-z]{26}", first)
@@ -111,9 +123,12 @@ def test_an_id_does_not_change(staff: Client, ice: Product) -> None:
     assert_problem(staff.patch(f"{URL}prod_ice/", {"id": "prod_b"}, "application/json"), 400, "id")
 
 
+@pytest.mark.parametrize("id", ["prod_none", "%00", "a%00b", "a b", "a" * 65])
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_writing_an_unknown_product_is_404(staff: Client, grocery: Category, method: str) -> None:
-    assert_problem(getattr(staff, method)(f"{URL}prod_none/", NEW, "application/json"), 404)
+def test_writing_an_unknown_product_is_404(
+    staff: Client, grocery: Category, method: str, id: str
+) -> None:
+    assert_problem(getattr(staff, method)(f"{URL}{id}/", NEW, "application/json"), 404)
     assert not Product.objects.exists()
 
 
@@ -146,6 +161,12 @@ def test_only_staff_may_write(
         ({"price": "Infinity"}, "price"),
         ({"price": "1e30"}, "price"),
         ({"price": None}, "price"),
+        ({"price": "1_0"}, "price"),
+        ({"price": "١٢"}, "price"),
+        ({"price": "\uff11\uff12"}, "price"),
+        ({"price": True}, "price"),
+        ({"stock": "1_0"}, "stock"),
+        ({"stock": "١٢"}, "stock"),
         ({"stock": -1}, "stock"),
         ({"stock": 2**31}, "stock"),
         ({"stock": 10**400}, "stock"),
@@ -173,6 +194,16 @@ def test_a_bad_value_is_400_and_names_its_field(
 def test_malformed_json_is_400(staff: Client, grocery: Category, body: str | bytes) -> None:
     response = staff.generic("POST", URL, body, content_type="application/json")
     assert_problem(response, 400, *response.json().get("errors", {}))
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"\ud800 and more", r"\udc00", r"\\\ud83d"])
+def test_half_a_surrogate_pair_is_named_as_such(
+    staff: Client, grocery: Category, text: str
+) -> None:
+    body = f'{{"name":"{text}"}}'
+    response = staff.generic("POST", URL, body, content_type="application/json")
+    assert_problem(response, 400)
+    assert "surrogate pair" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "3", '"text"'])
@@ -232,9 +263,48 @@ def test_with_the_database_gone_cached_reads_go_on_and_the_rest_is_503(
             assert_problem(response, 503)
             assert int(response["Retry-After"]) > 0
             assert b"secret-host" not in response.content
-        # The session of staff is in the database as well.
-        assert_problem(staff.patch(f"{URL}prod_ice/", {"stock": 1}, "application/json"), 503)
     assert client.get(URL).status_code == 200
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+@pytest.mark.parametrize("by", ["session", "password"])
+def test_with_the_database_gone_who_signed_in_reads_as_anonymous_and_writes_nothing(
+    staff: Client, client: Client, ice: Product, by: str, error: type[Exception]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise error("server closed the connection")
+
+    basic = "Basic " + base64.b64encode(b"ada:right").decode()
+    caller, headers = (staff, {}) if by == "session" else (client, {"Authorization": basic})
+    pages = [f"{URL}prod_ice/", URL, "/api/v1/categories/", "/api/v1/categories/grocery/products/"]
+    before = [client.get(page).content for page in pages]
+    with connection.execute_wrapper(broken):
+        for page, content in zip(pages, before, strict=True):
+            response = caller.get(page, headers=headers)
+            assert (response.status_code, response.content) == (200, content)
+            assert caller.head(page, headers=headers).status_code == 200
+        for method in ("patch", "put", "delete"):
+            response = getattr(caller, method)(
+                f"{URL}prod_ice/", NEW, "application/json", headers=headers
+            )
+            assert_problem(response, 503)
+            assert int(response["Retry-After"]) > 0
+        assert_problem(caller.get(f"{URL}prod_none/", headers=headers), 503)
+    assert Product.objects.get().name == "Ice"
+    assert staff.patch(f"{URL}prod_ice/", {"stock": 1}, "application/json").status_code == 200
+
+
+def test_the_session_of_staff_who_left_writes_nothing(staff: Client, ice: Product) -> None:
+    get_user_model().objects.update(is_active=False)
+    assert_problem(staff.delete(f"{URL}prod_ice/"), 401)
+    assert Product.objects.exists()
+
+
+@pytest.mark.parametrize("url", [URL, f"{URL}prod_ice/", "/api/v1/categories/"])
+def test_a_parameter_named_format_is_unknown_and_so_ignored(
+    client: Client, ice: Product, url: str
+) -> None:
+    assert client.get(f"{url}?format=xml").content == client.get(url).content
 
 
 def test_a_card_built_from_a_write_is_the_card_that_is_loaded(ice: Product) -> None:

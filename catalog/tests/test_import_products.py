@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from decimal import Decimal
 from io import StringIO
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from catalog import cache, services
@@ -96,12 +97,13 @@ def test_only_what_differs_is_updated_and_read_anew(tmp_path: Path) -> None:
     Product.objects.filter(pk="prod_3").update(is_active=False)
     for id in ("prod_1", "prod_2", "prod_3"):
         cache.products.get(id)
-    untouched = Product.objects.get(pk="prod_1").updated_at
+    untouched, stamp = (Product.objects.get(pk=id).updated_at for id in ("prod_1", "prod_2"))
     changed = good(2).replace("2.50", "9.99")
     moved = good(3).replace("dry-goods", "fresh")
     outcome = run(write(tmp_path / "b.csv", good(1), changed, moved))
     assert outcome.out.startswith("created 0, updated 2, unchanged 1, bad 0; ")
     assert Product.objects.get(pk="prod_1").updated_at == untouched
+    assert Product.objects.get(pk="prod_2").updated_at > stamp
     assert cache.products.read("prod_1").layer != "db"
     cards = cache.products.get_many(["prod_2", "prod_3"])
     assert cards["prod_2"].price == Decimal("9.99")
@@ -156,10 +158,12 @@ def test_json_lines_and_gzip_are_taken_as_they_are(tmp_path: Path) -> None:
     ]
     rows[0]["is_active"] = False
     path = tmp_path / "products.jsonl.gz"
-    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    huge = json.dumps(rows[0]).replace("1.5", "1e999999999999999999999")
+    path.write_bytes(gzip.compress("\n".join([*map(json.dumps, rows), huge]).encode()))
     outcome = run(path)
     assert outcome.status == 1
-    assert [line.split(":")[0] for line in outcome.err] == ["line 3", "line 4", "line 5"]
+    assert [line.split(":")[0] for line in outcome.err] == ["line 3", "line 4", "line 5", "line 6"]
+    assert outcome.err[-1] == "line 6: a number is out of range"
     found = Product.objects.values_list("pk", "price", "is_active")
     assert list(found) == [("a", Decimal("1.50"), False), ("b", Decimal("2.00"), True)]
 
@@ -205,14 +209,68 @@ def test_a_directory_is_no_file(tmp_path: Path) -> None:
     assert run(tmp_path).status == 2
 
 
-def test_rows_that_another_import_inserts_meanwhile_are_taken_over(grocery: Category) -> None:
-    row = services.ProductRow("prod_b", "Late", "", Decimal(2), "grocery", 1)
-    Product.objects.create(id="prod_b", name="Early", price=1, category=grocery)
+@pytest.mark.parametrize("given", [None, True, False])
+@pytest.mark.parametrize("was", [True, False])
+def test_rows_that_another_import_inserts_meanwhile_are_taken_over(
+    grocery: Category, was: bool, given: bool | None
+) -> None:
+    row = services.ProductRow("prod_b", "Late", "", Decimal(2), "grocery", 1, given)
+    Product.objects.create(id="prod_b", name="Early", price=1, category=grocery, is_active=was)
     cache.products.get("prod_b")
-    services._insert([services._product_of(row)])
-    card = cache.products.get("prod_b")
-    assert card is not None
-    assert card.name == "Late"
+    services._insert([row, row._replace(id="prod_c", is_active=None)])
+    cards = cache.products.get_many(["prod_b", "prod_c"])
+    assert [card.name for card in cards.values()] == ["Late", "Late"]
+    assert cards["prod_b"].is_active is (was if given is None else given)
+    assert cards["prod_c"].is_active
+
+
+def test_an_import_that_loses_its_database_exits_1_and_says_what_was_written(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path / "products.csv", *(good(number) for number in range(2500)))
+
+    def broken(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith("SELECT") and "prod_1500" in str(arguments[0]):
+            raise OperationalError("could not connect to server: secret-host")
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(broken):
+        outcome = run(path)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.error == "the database failed (OperationalError); 1000 rows were written before"
+    assert Product.objects.count() == 1000
+    with connection.execute_wrapper(broken):
+        assert run(path, "--dry-run").error.endswith("; nothing was written")
+    assert run(path).out.startswith("created 1500, updated 0, unchanged 1000, bad 0; ")
+
+
+class Terminal(StringIO):
+    """What a terminal is to a command: it shows a progress bar on one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("piped", [False, True], ids=["file", "pipe"])
+def test_a_terminal_shows_how_far_a_file_is_and_only_that_a_pipe_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], piped: bool
+) -> None:
+    content = write(tmp_path / "rows.csv", *map(good, range(1500)), "bad").read_bytes()
+    path, out = tmp_path / "products.csv", StringIO()
+    if piped:
+        os.mkfifo(path)
+        writer = threading.Thread(target=path.write_bytes, args=(content,))
+        writer.start()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(CommandError, match="1 bad lines"):
+        call_command("import_products", str(path), stdout=out, stderr=Terminal())
+    if piped:
+        writer.join()
+    assert out.getvalue().startswith("created 1500, updated 0, unchanged 0, bad 1; ")
+    shown = capsys.readouterr().err
+    assert "line 1502: 1 columns instead of 6" in shown
+    assert ("0/? bytes" in shown) is piped
 
 
 @pytest.mark.slow

@@ -46,10 +46,6 @@ def test_the_document_is_valid_and_complete_without_a_warning() -> None:
     call_command("spectacular", validate=True, fail_on_warn=True, stdout=StringIO())
 
 
-def test_the_migrations_are_complete(transactional_db: None) -> None:
-    call_command("makemigrations", check=True, dry_run=True, stdout=StringIO())
-
-
 @pytest.fixture
 def headers(settings: Any, grocery: Category, ice: Product, caller: str) -> dict[str, str]:
     """What the caller sends; passwords are hashed cheaply, since every request checks one."""

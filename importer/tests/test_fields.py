@@ -26,6 +26,8 @@ from importer.errors import BadRow
         (Decimal("9.99"), "9.99"),
         ("0e999999999", "0.00"),
         ("99999999.99", "99999999.99"),
+        ("+.5", "0.50"),
+        ("7.", "7.00"),
     ],
 )
 def test_prices_that_are_taken(value: Any, number: str) -> None:
@@ -41,6 +43,11 @@ def test_prices_that_are_taken(value: Any, number: str) -> None:
         ("NaN", "not a number"),
         ("-Infinity", "not a number"),
         (True, "not a number"),
+        ("1_0", "not a number"),
+        ("١٢", "not a number"),
+        ("\uff11\uff12", "not a number"),
+        (".", "not a number"),
+        ("1e", "not a number"),
         ([1], "not a number"),
         ("-0.01", "negative"),
         ("100000000", "too large"),

@@ -139,7 +139,7 @@ def test_gzip_is_known_by_its_content_and_a_damaged_one_is_unreadable(path: Path
 
 
 def test_json_lines_are_objects_with_the_required_columns() -> None:
-    texts = ['{"a": 1.10, "b": null}', "[]", '{"a": 1}', "{", "", '"\\ud800"', "[" * 5000]
+    texts = ['{"a": 1.10, "b": null}', "[]", '{"a": 1}', "{", "", '"\\ud800"', "3"]
     lines = (Line(number, text) for number, text in enumerate(texts, 1))
     records = list(json_rows(lines, ("a", "b")))
     assert isinstance(records[0], Row)
@@ -147,3 +147,29 @@ def test_json_lines_are_objects_with_the_required_columns() -> None:
     assert [record.number for record in records] == [1, 2, 3, 4, 6, 7]
     assert records[2] == BadLine(3, "missing b")
     assert all(isinstance(record, BadLine) for record in records[1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"a": 1e999999999999999999999}', "a number is out of range"),
+        ('{"x": [-1.5E-999999999999999999999]}', "a number is out of range"),
+        ('{"a": ' + "[" * 5000, "JSON is nested too deeply"),
+        (
+            '{"a": "\\ud800"}',
+            "not a JSON object: JSON is malformed: unexpected end of escaped utf-16",
+        ),
+    ],
+)
+def test_json_that_python_has_no_value_for_is_a_bad_line_with_a_reason(
+    text: str, reason: str
+) -> None:
+    good = '{"a": 1}'
+    bad, row = json_rows(
+        (Line(number, each) for number, each in enumerate([text, good], 1)), ("a",)
+    )
+    assert isinstance(bad, BadLine)
+    assert bad.number == 1
+    assert bad.reason.startswith(reason)
+    assert "<class" not in bad.reason
+    assert row == Row(2, {"a": 1})

@@ -11,7 +11,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404, HttpRequest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from rest_framework.exceptions import Throttled, ValidationError
 
 from rest import problems
@@ -20,6 +20,14 @@ from rest import problems
 def at(path: str) -> HttpRequest:
     """A request for `path`."""
     return RequestFactory().get(path)
+
+
+def members(response: Any) -> dict[str, Any]:
+    """What the problem says, whatever renderer the view would have used."""
+    assert response is not None
+    assert response["Content-Type"] == "application/problem+json"
+    found: dict[str, Any] = json.loads(response.content)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -60,14 +68,14 @@ def test_errors_of_nested_fields_are_named_by_their_path() -> None:
     detail: Any = {"name": ["Bad."], "items": [{}, {"price": ["Low.", "Odd."]}]}
     response = problems.exception_handler(ValidationError(detail), {})
     assert response is not None
-    assert response.data["errors"] == {"name": ["Bad."], "items.1.price": ["Low.", "Odd."]}
-    assert response.data["detail"] == "The request is not valid: items.1.price, name."
+    assert members(response)["errors"] == {"name": ["Bad."], "items.1.price": ["Low.", "Odd."]}
+    assert members(response)["detail"] == "The request is not valid: items.1.price, name."
 
 
 def test_an_error_of_no_field_keeps_its_message() -> None:
     response = problems.exception_handler(ValidationError("Bad."), {})
     assert response is not None
-    assert response.data["errors"] == {"non_field_errors": ["Bad."]}
+    assert members(response)["errors"] == {"non_field_errors": ["Bad."]}
 
 
 def test_too_many_requests_say_when_to_come_back() -> None:
@@ -80,15 +88,35 @@ def test_a_value_the_database_does_not_take_is_a_bad_request() -> None:
     response = problems.exception_handler(DataError("NUL inside"), {})
     assert response is not None
     assert response.status_code == 400
-    assert "inside" not in response.data["detail"]
+    assert "inside" not in members(response)["detail"]
 
 
 def test_a_broken_constraint_is_a_conflict_without_its_sql() -> None:
     response = problems.exception_handler(IntegrityError("INSERT inside"), {})
     assert response is not None
     assert response.status_code == 409
-    assert "inside" not in response.data["detail"]
+    assert "inside" not in members(response)["detail"]
 
 
 def test_what_only_a_500_can_answer_is_left_to_django() -> None:
     assert problems.exception_handler(KeyError("inside"), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "accept", "status"),
+    [
+        ("POST", "/api/schema/", "*/*", 405),
+        ("POST", "/api/schema/", "application/vnd.oai.openapi", 405),
+        ("GET", "/api/schema/", "application/xml", 406),
+        ("POST", "/api/docs/", "text/html", 405),
+        ("DELETE", "/api/v1/categories/", "*/*", 405),
+    ],
+)
+@pytest.mark.django_db
+def test_a_problem_is_json_whatever_else_the_view_can_write(
+    client: Client, method: str, url: str, accept: str, status: int
+) -> None:
+    response = client.generic(method, url, headers={"Accept": accept})
+    assert response.status_code == status
+    assert members(response)["status"] == status
+    assert "GET" in response["Allow"]

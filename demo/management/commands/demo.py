@@ -63,7 +63,7 @@ class Command(BaseCommand):
             raise CommandError("interrupted", returncode=128 + signal.SIGINT) from error
 
     def _measure(self, reads: int) -> None:
-        credentials = self._prepare()
+        credentials = self._prepare(serving=False)
         port = server.free_port()
         with Children(settings.HEADWATER_HOME / "logs") as children:
             self._say("Starting the server and the worker ...")
@@ -85,7 +85,7 @@ class Command(BaseCommand):
 
     def _serve(self) -> None:
         server.claim(settings.PORT)
-        credentials = self._prepare()
+        credentials = self._prepare(serving=True)
         with Children(settings.HEADWATER_HOME / "logs") as children:
             application = ":".join(settings.WSGI_APPLICATION.rsplit(".", 1))
             server.start(children, settings.PORT, application, debug=settings.DEBUG)
@@ -100,12 +100,12 @@ class Command(BaseCommand):
             except KeyboardInterrupt:
                 self._say("\nStopping ...")
 
-    def _prepare(self) -> Credentials:
+    def _prepare(self, *, serving: bool) -> Credentials:
         registry.ready()
         self._say("Preparing the database and the demo rows ...")
         call_command("migrate", verbosity=0, interactive=False)
         seed("small")
-        return ensure(settings.HEADWATER_HOME, f"http://{HOST}:{settings.PORT}")
+        return ensure(settings.HEADWATER_HOME, f"http://{HOST}:{settings.PORT}", serving=serving)
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)

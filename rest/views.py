@@ -1,0 +1,49 @@
+"""The view that a resource stands on: who may do what, in which form, and what an error looks like.
+
+Promise: a view on it is safe and answers alike in any project, whatever REST_FRAMEWORK says there: all
+read, staff write, JSON in and out, problems for errors, ETags on reads. Who it is that asks is left to
+the project's DEFAULT_AUTHENTICATION_CLASSES.
+On failure: while the database does not answer nobody can be known. Reads go on as anonymous, since a
+cache may hold what they ask for; writes are a 503 with Retry-After.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpResponse
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+
+from rest.conditional import ConditionalGetMixin
+from rest.parsers import JSONParser
+from rest.permissions import StaffWrites
+from rest.problems import DATABASE_DOWN, exception_handler
+from rest.renderers import JSONRenderer
+
+logger = logging.getLogger(__name__)
+
+
+class ResourceView(ConditionalGetMixin):
+    """For views whose reads need no account; mix it into a viewset, or subclass it."""
+
+    permission_classes = [StaffWrites]
+    renderer_classes = [JSONRenderer]
+    parser_classes = [JSONParser]
+
+    def get_exception_handler(
+        self,
+    ) -> Callable[[Exception, Mapping[str, Any]], HttpResponse | None]:
+        """Answer errors with problems."""
+        return exception_handler
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who asks; for a read, nobody will do if there is no database to tell."""
+        try:
+            super().perform_authentication(request)
+        except DATABASE_DOWN as error:
+            if request.method not in SAFE_METHODS:
+                raise
+            logger.warning("a read goes on as anonymous: %s", type(error).__name__)
+            request.user = AnonymousUser()

@@ -1,13 +1,15 @@
 """The catalog's pattern: multi-layer. L1 in the process, L2 in Redis, the tables behind.
 
-`products` holds a card by id, `listings` the ids of one page by its query, `categories` the whole list.
-A listing holds no product, only ids: they are read with one `products.get_many`, so a new price shows
+`products` holds a card by id, `listings` the ids of one page by its query, `searches` the same for a
+while where visitors can make up queries without end, `categories` the whole list. A listing holds no
+product, only ids: they are read with one `products.get_many`, so a new price shows
 in every listing at once. Guarantee: after a write commits, this process reads the new state, others
 within the bus delay, at most 2 s. A write drops the cards it names and, by tag, only those listings
 whose contents it may change.
 
 When Redis is down: reads answer from L1 and the tables, and writes commit. When the tables are down:
-cached reads go on, marked stale after an hour, for a day; a read of anything else raises.
+cached reads go on, marked stale after an hour, for a day (searches: two minutes in all); a read of
+anything else raises.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -159,6 +161,17 @@ listings = TieredCache(
     near=Near(size=2_000),
     tags=listing_tags,
 )
+# What strangers make up must not fill Redis: an entry is gone after two minutes.
+searches = TieredCache(
+    "catalog.search",
+    load=load_listings,
+    schema=Listing,
+    ttl=MINUTE,
+    stale_for=MINUTE,
+    negative_ttl=MINUTE,
+    near=Near(size=2_000),
+    tags=listing_tags,
+)
 categories = TieredCache(
     "catalog.category",
     load=load_categories,
@@ -175,19 +188,43 @@ def read_categories() -> Read[CategoryList]:
     return categories.read(ALL)
 
 
+def listings_of(query: Query) -> TieredCache[Listing]:
+    """Return the cache that keeps the listing of `query`."""
+    return searches if query.made_up else listings
+
+
+def shows(query: Query, card: ProductCard) -> bool:
+    """Tell whether a product belongs into the listing of `query`, as far as its card alone can say.
+
+    Not by `search`: what a text matches, and in which case, is the database's to say.
+    """
+    return (
+        card.is_active
+        and query.category in ("", card.category)
+        and (query.min_price is None or card.price >= query.min_price)
+        and (query.max_price is None or card.price <= query.max_price)
+        and query.in_stock in (None, card.stock > 0)
+    )
+
+
 def read_page(query: Query) -> ProductPage:
     """Return the page that `query` asks for: one read of the listing, one `get_many` of its products.
 
-    A product that was deactivated or moved since is left out, so a page may be short, never wrong.
+    A product that a write since has taken out of the listing is left out, so a page may be short. The
+    listing of a category that does not exist is empty and not cached, since there is no end of those.
     """
-    read = listings.read(query.key())
+    if query.category:
+        known = read_categories()
+        if known.value is None or query.category not in known.value.by_slug:
+            return ProductPage([], None, None, [known])
+    read = listings_of(query).read(query.key())
     listing = read.value or Listing((), None, None)
     cards = products.read_many(listing.ids)
     return ProductPage(
         products=[
             card
             for card in (hydrated.value for hydrated in cards.values())
-            if card and card.is_active and query.category in ("", card.category)
+            if card and shows(query, card)
         ],
         next=listing.next,
         previous=listing.previous,
@@ -207,14 +244,17 @@ def on_products_changed(
     products.invalidate(ids, using=using)
     if MEMBERSHIP.intersection(fields):
         on_categories_changed(using=using)
-        listings.invalidate_tag(ALL, using=using)
-        for slug in sorted(categories):
-            listings.invalidate_tag(f"category:{slug}", using=using)
+        _drop_listings([ALL, *(f"category:{slug}" for slug in sorted(categories))], using)
     filtered = {name for names in FILTERED_FIELDS.values() for name in names}
-    for field in sorted(filtered.intersection(fields)):
-        listings.invalidate_tag(f"by:{field}", using=using)
+    _drop_listings([f"by:{field}" for field in sorted(filtered.intersection(fields))], using)
 
 
 def on_categories_changed(*, using: str, **_: Any) -> None:
     """Drop the list of categories, once the write commits."""
     categories.invalidate([ALL], using=using)
+
+
+def _drop_listings(tags: Iterable[str], using: str) -> None:
+    for tag in tags:
+        listings.invalidate_tag(tag, using=using)
+        searches.invalidate_tag(tag, using=using)

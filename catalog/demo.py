@@ -25,7 +25,7 @@ USE_CASE = UseCase(
     ttl="1 h",
     invalidation="event (commit)",
     target=0.90,
-    caches=("catalog.product", "catalog.listing", "catalog.category"),
+    caches=("catalog.product", "catalog.listing", "catalog.search", "catalog.category"),
 )
 
 PRODUCTS: dict[Size, int] = {"small": 2_000, "full": 100_000}

@@ -39,6 +39,11 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return the normal text of this query; `parse` reads it back."""
         return msgspec.json.encode(self).decode()
 
+    @property
+    def made_up(self) -> bool:
+        """Whether a visitor's own words, numbers or place are in it: of such queries there is no end."""
+        return bool(self.search or self.cursor) or (self.min_price, self.max_price) != (None, None)
+
     @classmethod
     def parse(cls, key: str) -> "Query":
         """Return the query that `key` was made of."""

@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from catalog import cache
 from catalog.changes import all_fields
@@ -165,12 +164,10 @@ def _insert(rows: Sequence[ProductRow]) -> None:
 
 
 def _write(products: list[Product], fields: set[str]) -> None:
-    now = timezone.now()
-    for product in products:
-        product.updated_at = now
     Product.objects.bulk_create(
         products,
         update_conflicts=True,
+        # Whose new value `auto_now` sets.
         update_fields=sorted(fields - {"id"} | {"updated_at"}),
         unique_fields=["id"],
     )

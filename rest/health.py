@@ -1,7 +1,8 @@
 """What a probe and a scraper ask of a process: is it alive, can it serve, what has it counted.
 
 Promises: /healthz depends on nothing; /readyz names the state of each dependency within its
-connection timeouts; /metrics is Prometheus text over the counters of all processes.
+connection timeouts; /metrics is Prometheus text over the counters of all processes. Histograms have
+buckets and a count, but no sum: the kernel keeps none, and one guessed from buckets would mislead.
 On failure: /readyz is 503 and says which dependency is down, not why (the log does); /metrics is
 served without the cache's counters while Redis is down, and says so by `headwater_redis_up 0`.
 """
@@ -102,7 +103,9 @@ class CacheCollector(Collector):
                 f"headwater_cache_{field}_seconds", help_text, labels=["cache"]
             )
             for name, counts in report.items():
-                family.add_metric([name], _buckets(getattr(counts, field)), None)
+                buckets = _buckets(getattr(counts, field))
+                family.add_metric([name], buckets, None)
+                family.add_sample(f"{family.name}_count", {"cache": name}, buckets[-1][1])
             yield family
 
 

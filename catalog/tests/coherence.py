@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from catalog import cache
 from catalog.filters import Query
+from rest.cursor import Cursor
 
 IDS = ("prod_ice", "prod_ham", "prod_new", "prod_other")
 QUERIES = (
@@ -23,6 +24,8 @@ QUERIES = (
     Query(in_stock=True),
     Query(in_stock=False),
     Query(per_page=1),
+    Query(cursor=Cursor("prod_h").encode()),
+    Query(cursor=Cursor("prod_j", back=True).encode(), category="grocery"),
 )
 
 
@@ -31,7 +34,7 @@ def primed() -> None:
     for _ in range(2):
         assert_coherent()
     for query in QUERIES:
-        assert cache.listings.read(query.key()).layer != "db"
+        assert cache.listings_of(query).read(query.key()).layer != "db"
     for id in IDS:
         assert cache.products.read(id).layer != "db"
 
@@ -42,7 +45,7 @@ def assert_coherent() -> None:
         assert cache.products.get(id) == cache.load_products([id]).get(id), id
     for query in QUERIES:
         key = query.key()
-        assert cache.listings.get(key) == cache.load_listings([key])[key], query
+        assert cache.listings_of(query).get(key) == cache.load_listings([key])[key], query
         page = cache.read_page(query)
         assert [card.id for card in page.products] == list(cache.load_listings([key])[key].ids)
     assert cache.categories.get(cache.ALL) == cache.load_categories([cache.ALL])[cache.ALL]

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from django.db import connection
+from django.db.models import QuerySet
 from django.test import Client
+from django_redis import get_redis_connection
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.exceptions import ValidationError
 
@@ -76,6 +77,8 @@ def test_the_links_lead_through_every_product_once_and_back(
     if last["previous"]:
         back = walk(client, last["previous"], "previous")
         assert [id for page in reversed(back) for id in page] == shelf[: -len(pages[-1])]
+        again = client.get(client.get(last["previous"]).json()["next"])
+        assert ids(again) == pages[-1]
 
 
 def test_products_that_come_and_go_make_no_page_skip_or_repeat_another(
@@ -275,16 +278,53 @@ def test_the_key_of_the_longest_query_fits(client: Client, grocery: Category) ->
     assert ids(client.get(URL, parameters)) == []
 
 
-def test_a_product_deactivated_or_moved_since_is_left_out_of_a_cached_page(
-    client: Client, shelf: list[str]
+@pytest.mark.parametrize(
+    ("url", "change"),
+    [
+        (URL, {"is_active": False}),
+        ("/api/v1/categories/grocery/products/", {"category": "deli"}),
+        (f"{URL}?category=grocery", {"category": "deli"}),
+        (f"{URL}?in_stock=true", {"stock": 0}),
+        (f"{URL}?in_stock=false", {"stock": 1}),
+        (f"{URL}?min_price=2", {"price": "1.99"}),
+        (f"{URL}?max_price=2", {"price": "2.01"}),
+    ],
+)
+def test_a_product_that_a_write_took_out_of_a_cached_page_is_left_out_of_it(
+    client: Client, shelf: list[str], url: str, change: dict[str, Any]
 ) -> None:
-    urls = [URL, "/api/v1/categories/grocery/products/"]
-    for url in urls:
-        client.get(url)
-    # Behind the models' back, so that the listings are still the old ones.
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE catalog_product SET is_active = %s WHERE id = 'prod_0'", [False])
-        cursor.execute("UPDATE catalog_product SET category_id = 'deli' WHERE id = 'prod_1'")
-    services.evict(ids=["prod_0", "prod_1"])
-    assert ids(client.get(urls[0])) == shelf[1:]
-    assert ids(client.get(urls[1])) == shelf[2:6]
+    before = ids(client.get(url))
+    # Django's own queryset announces nothing, so that the listings are still the old ones.
+    QuerySet(Product).filter(pk=before[0]).update(**change)
+    services.evict(ids=shelf)
+    assert ids(client.get(url)) == before[1:]
+
+
+def lives(prefix: str) -> dict[bytes, int]:
+    """How many milliseconds each key of the caches has to live; -1: for ever."""
+    redis = get_redis_connection()
+    return {key: redis.pttl(key) for key in redis.scan_iter(match=f"{prefix}*", count=1000)}
+
+
+def test_what_strangers_make_up_does_not_fill_redis(
+    client: Client, shelf: list[str], caching_prefix: str
+) -> None:
+    client.get(f"{URL}?category=grocery")
+    before = set(lives(caching_prefix))
+    for number in range(20):
+        assert ids(client.get(f"{URL}?category=none{number}")) == []
+        assert ids(client.get(f"{URL}?category=none{number}&search=x&in_stock=true")) == []
+    assert set(lives(caching_prefix)) == before
+    for query in (
+        "search=thing",
+        "min_price=1.07",
+        "max_price=7.07",
+        f"cursor={Cursor('p').encode()}",
+    ):
+        for _ in range(2):
+            assert ids(client.get(f"{URL}?{query}"))
+        assert "; hit;" in client.get(f"{URL}?{query}")["Cache-Status"]
+    new = {key: life for key, life in lives(caching_prefix).items() if key not in before}
+    entries = {key: life for key, life in new.items() if b":e:" in key and b"catalog.search" in key}
+    assert len(entries) == 4
+    assert all(0 < life <= 130_000 for life in entries.values())

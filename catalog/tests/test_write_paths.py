@@ -181,15 +181,15 @@ def test_every_read_after_a_write_is_right(write: Write) -> None:
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 def test_a_write_rolled_back_changes_no_cache_and_drops_nothing(write: Write) -> None:
     before = {id: cache.products.get(id) for id in IDS}
-    pages = {query: cache.listings.get(query.key()) for query in QUERIES}
+    pages = {query: cache.listings_of(query).get(query.key()) for query in QUERIES}
     with transaction.atomic():
         write()
         assert_coherent()
         transaction.set_rollback(True)
     assert {id: cache.products.get(id) for id in IDS} == before
-    assert {query: cache.listings.get(query.key()) for query in QUERIES} == pages
+    assert {query: cache.listings_of(query).get(query.key()) for query in QUERIES} == pages
     assert all(cache.products.read(id).layer != "db" for id in IDS)
-    assert all(cache.listings.read(query.key()).layer != "db" for query in QUERIES)
+    assert all(cache.listings_of(query).read(query.key()).layer != "db" for query in QUERIES)
     assert_coherent()
 
 
@@ -260,7 +260,7 @@ def test_a_category_with_products_is_not_deleted() -> None:
 
 def test_only_the_listings_that_may_change_are_dropped() -> None:
     Product.objects.filter(pk="prod_ice").update(price=1)
-    layers = {query: cache.listings.read(query.key()).layer for query in QUERIES}
+    layers = {query: cache.listings_of(query).read(query.key()).layer for query in QUERIES}
     dropped = {query for query, layer in layers.items() if layer == "db"}
     assert dropped == {query for query in QUERIES if query.min_price or query.max_price}
 
@@ -268,7 +268,7 @@ def test_only_the_listings_that_may_change_are_dropped() -> None:
 def test_a_write_that_changes_nothing_drops_nothing() -> None:
     services.update_product(id="prod_ice", changes={"name": "Ice", "stock": 5})
     Product.objects.filter(pk="prod_other").update(stock=1)
-    assert all(cache.listings.read(query.key()).layer != "db" for query in QUERIES)
+    assert all(cache.listings_of(query).read(query.key()).layer != "db" for query in QUERIES)
     assert cache.products.read("prod_ice").layer != "db"
 
 

@@ -29,6 +29,7 @@ def test_every_id_is_on_one_page_walking_either_way(ids: list[str], per_page: in
         back = keyset_slice(ids, later.previous, per_page)
         assert back.ids == earlier.ids
         assert (back.previous is None) == (earlier.previous is None)
+        assert keyset_slice(ids, back.next, per_page) == later
 
 
 @given(st.text("abcXYZ019_-", min_size=1, max_size=64), st.booleans())

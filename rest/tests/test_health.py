@@ -15,7 +15,8 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from caching.counters import BOUNDS
+from caching import counters
+from caching.counters import BOUNDS, Counts
 from rest import health
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +88,28 @@ def test_metrics_are_prometheus_text_with_every_counter(client: Client) -> None:
     assert {f"headwater_cache_{field}" for field in health.COUNTERS} <= names
     assert {f"headwater_cache_{field}_seconds" for field in health.HISTOGRAMS} <= names
     assert "headwater_redis_up" in names
+
+
+def test_histograms_have_buckets_that_end_in_their_count_and_no_guessed_sum(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = Counts()
+    for seconds in (0.0001, 0.003, 60.0):
+        counts.timed_l2(seconds)
+        counts.timed_load(seconds)
+    monkeypatch.setattr(counters, "report", lambda: {"a": counts, "b": Counts()})
+    text = client.get("/metrics").content.decode()
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    for field in health.HISTOGRAMS:
+        name = f"headwater_cache_{field}_seconds"
+        assert families[name].type == "histogram"
+        for cache, total in (("a", 3.0), ("b", 0.0)):
+            samples = [each for each in families[name].samples if each.labels["cache"] == cache]
+            *buckets, count = samples
+            assert {bucket.name for bucket in buckets} == {f"{name}_bucket"}
+            assert [float(bucket.labels["le"]) for bucket in buckets] == [*BOUNDS, float("inf")]
+            assert (count.name, count.value) == (f"{name}_count", total)
+            assert buckets[-1].value == total
 
 
 def test_buckets_add_up() -> None:

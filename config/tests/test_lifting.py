@@ -1,0 +1,161 @@
+"""The README's way to take one app into another project, gone step by step.
+
+Promises: the project is the one `django-admin startproject` makes, and its code beyond that is the README's
+own blocks, so that the README cannot drift; only the four folders are copied; keys begin with the test's
+prefix, in the Redis of the tests. On failure: what the command printed.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django_redis import get_redis_connection
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("caching", "catalog", "rest", "importer")
+LOCATION = "redis://127.0.0.1:6379/0"
+PREFIX = "myshop"
+
+SHOP = """
+import json
+from base64 import b64encode
+import django
+django.setup()
+from django.contrib.auth.models import User
+from django.test import Client
+from catalog.models import Category, Product
+
+Category.objects.create(slug="grocery", name="Grocery")
+Product.objects.create(id="prod_ice", name="Ice", price="3.49", category_id="grocery")
+User.objects.create_user("customer", password="right")
+User.objects.create_user("staff", password="right", is_staff=True)
+
+def send(method, path, body=None, **headers):
+    client = Client(SERVER_NAME="localhost")
+    answer = client.generic(method, path, json.dumps(body), "application/json", headers=headers)
+    seen.append((answer.status_code, json.loads(answer.content or "null")))
+
+def basic(name):
+    return "Basic " + b64encode(f"{name}:right".encode()).decode()
+
+products, ice, seen = "/api/v1/products/", "/api/v1/products/prod_ice/", []
+tea = {"id": "prod_tea", "name": "Tea", "price": "1.00", "category": "grocery"}
+send("GET", products)
+send("GET", ice)
+send("POST", products, tea)
+send("DELETE", ice)
+send("PATCH", ice, {"price": "0.01"}, authorization=basic("customer"))
+refused = sorted(Product.objects.values_list("id", "price"))
+send("PATCH", ice, {"price": "4.49"}, authorization=basic("staff"))
+send("GET", ice)
+send("POST", products, tea, authorization=basic("staff"))
+send("GET", products)
+print(json.dumps({"seen": seen, "refused": refused}, default=str))
+"""
+
+BEFORE = """
+import msgspec
+import django
+django.setup()
+
+class ArticleCard(msgspec.Struct, frozen=True):
+    title: str
+
+loads = []
+
+def load_articles(ids):
+    loads.append(list(ids))
+    return {id: ArticleCard(f"Article {id}") for id in ids}
+
+"""
+AFTER = """
+assert articles.get("42") == articles.get("42") == ArticleCard("Article 42")
+print(loads)
+"""
+
+
+def blocks() -> list[str]:
+    """The Python of the README's section, in order: for the settings, the urls, and values of one's own."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Lift one app")[2].partition("\n## ")[0]
+    found = re.findall(r"^( *)```python\n(.*?)^\1```$", section, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for _, block in found]
+
+
+class Project:
+    """A project of Django's own template in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run("-m", "django", "startproject", "shop", ".")
+
+    def run(self, *arguments: str) -> str:
+        """What Python printed; it must succeed without a warning."""
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *arguments],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "shop.settings"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def manage(self, *arguments: str) -> str:
+        return self.run("manage.py", *arguments)
+
+    def append(self, name: str, code: str) -> None:
+        path = self.folder / "shop" / name
+        path.write_text(f"{path.read_text()}\n{code}")
+
+
+@pytest.fixture
+def project(tmp_path: Path, settings: Any, caching_prefix: str) -> Project:
+    """The README's steps 1 to 4, with the tests' Redis in place of the reader's."""
+    location = settings.CACHES["default"]["LOCATION"]
+    get_redis_connection("default").ping()  # the embedded one runs as long as this process does
+    code, urls, _ = blocks()
+    assert code.count(LOCATION) == code.count(f'"{PREFIX}"') == 1
+    project = Project(tmp_path)
+    for folder in FOLDERS:
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "tests")
+        )
+    project.append("settings.py", code.replace(LOCATION, location).replace(PREFIX, caching_prefix))
+    project.append("urls.py", urls)
+    return project
+
+
+@pytest.mark.slow
+def test_a_lifted_catalog_is_read_by_all_and_written_by_staff_alone(project: Project) -> None:
+    assert "no issues" in project.manage("check", "--fail-level", "WARNING")
+    project.manage("makemigrations", "--check", "--dry-run")
+    project.manage("migrate", "--verbosity", "0")
+    told = json.loads(project.run("-c", SHOP))
+    statuses = [status for status, _ in told["seen"]]
+    bodies = [body for _, body in told["seen"]]
+    assert statuses[0:2] == [200, 200]
+    assert [product["id"] for product in bodies[0]["results"]] == ["prod_ice"]
+    assert bodies[1]["price"] == "3.49"
+    assert {*statuses[2:5]} <= {401, 403}
+    assert {body["title"] for body in bodies[2:5]} <= {"Unauthorized", "Forbidden"}
+    assert told["refused"] == [["prod_ice", "3.49"]]
+    assert statuses[5:] == [200, 200, 201, 200]
+    assert bodies[5] == bodies[6]
+    assert bodies[6]["price"] == "4.49"
+    assert [product["id"] for product in bodies[8]["results"]] == ["prod_ice", "prod_tea"]
+
+
+@pytest.mark.slow
+def test_a_cache_of_ones_own_needs_nothing_but_its_declaration(project: Project) -> None:
+    declared = blocks()[2]
+    assert project.run("-c", BEFORE + declared + AFTER) == "[['42'], ['42']]\n"

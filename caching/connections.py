@@ -24,9 +24,8 @@ from caching.embedded import attach, revive
 logger = logging.getLogger(__name__)
 
 CONNECT_WITHIN = 0.25  # seconds
-ATTACH_WITHIN = (
-    1.0  # seconds: a start takes a tenth of it; a server that loads for longer is down for now
-)
+# Seconds: a start takes a tenth of it; a server that takes longer is down for now.
+ATTACH_WITHIN = 3.0
 
 
 class EmbeddedConnection(UnixDomainSocketConnection):

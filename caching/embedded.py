@@ -44,13 +44,9 @@ def attach(home: Path | str, *, wait: float = WAIT) -> bool:
     deadline = time.monotonic() + wait
     try:
         place.make()
-        with _mutex:
-            if place.home not in _held:
-                descriptor = lock(place.users, fcntl.LOCK_SH, wait=wait)
-                if descriptor is None:
-                    logger.error("embedded Valkey of %s: the last one does not end", place.home)
-                    return False
-                _held[place.home] = descriptor
+        if not _hold(place, wait=wait):
+            logger.error("embedded Valkey of %s: the last one does not end", place.home)
+            return False
         # A server whose keeper was killed still answers, until the new keeper replaces it.
         orphan = holder(place.server) if revive(place.home) else None
         while _is_held_by(place.server, orphan) or not answers(place.socket):
@@ -66,8 +62,11 @@ def attach(home: Path | str, *, wait: float = WAIT) -> bool:
 
 
 def revive(home: Path) -> bool:
-    """Starts a keeper if none lives; True when it did. Waits for nothing. Raises OSError."""
+    """Starts a keeper if none lives; True when it did. Waits for no other process. Raises OSError."""
     place = Place(home)
+    # An attach that gave up left this process without a claim to the server.
+    if not _hold(place, wait=0.0):
+        return False
     descriptor = lock(place.keeper, fcntl.LOCK_EX)
     if descriptor is None:
         return False
@@ -90,6 +89,17 @@ def answers(path: Path, *, timeout: float = 0.25) -> bool:
             return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
+
+
+def _hold(place: Place, *, wait: float) -> bool:
+    """Counts this process among the users of the server."""
+    with _mutex:
+        if place.home not in _held:
+            descriptor = lock(place.users, fcntl.LOCK_SH, wait=wait)
+            if descriptor is None:
+                return False
+            _held[place.home] = descriptor
+    return True
 
 
 def _is_held_by(path: Path, pid: int | None) -> bool:

@@ -4,6 +4,7 @@ Declaring happens at import, before settings or Redis are touched. A second cach
 error at that moment, since their entries would mix.
 """
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from caching.errors import DuplicateName, FarDown
@@ -28,9 +29,17 @@ def caches() -> tuple["TieredCache[Any]", ...]:
     return tuple(_caches[name] for name in sorted(_caches))
 
 
-def ready() -> None:
-    """Raises FarDown if Redis does not answer."""
+def ready(*, within: float = 0.0) -> None:
+    """Raises FarDown if Redis does not answer, or does not begin to within that many seconds."""
     from caching.node import current
 
-    if not current().far.guarded(lambda client: client.ping()):
-        raise FarDown("Redis did not answer PING")
+    far, deadline = current().far, time.monotonic() + within
+    while True:
+        try:
+            far.guarded(lambda client: client.ping())
+        except FarDown:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return

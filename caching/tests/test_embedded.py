@@ -4,6 +4,7 @@ Promises: every test has its own home and leaves no process behind.
 On failure: the home's `logs/valkey.log` says what the keeper saw.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ import pytest
 import redis
 
 from caching import keeper
-from caching.connections import EmbeddedConnectionFactory
+from caching.connections import EmbeddedConnection, EmbeddedConnectionFactory
 from caching.embedded import _held, answers, attach
 from caching.keeper import Place, holder
 
@@ -225,6 +226,21 @@ def test_the_pid_of_the_holder_before_is_not_taken_for_that_of_the_next(home: Pa
     assert server is not None
     server.wait()
     assert seen == [None]
+
+
+def test_a_process_that_came_too_early_gets_its_server_a_little_later(home: Path) -> None:
+    """The server before is still on its way out; who gave up waiting for it holds no claim yet."""
+    place = Place(home)
+    place.make()
+    leaving = keeper.lock(place.users, fcntl.LOCK_EX)
+    assert leaving is not None
+    connection: Any = EmbeddedConnection(home=str(home), path=str(place.socket))  # type: ignore[abstract]
+    assert not attach(home, wait=0.1)
+    os.close(leaving)
+    with pytest.raises(redis.ConnectionError):
+        connection.connect()
+    eventually(lambda: answers(place.socket))
+    assert place.home in _held
 
 
 def test_a_stale_socket_and_stale_pids_are_harmless(home: Path) -> None:

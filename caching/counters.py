@@ -10,8 +10,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
-from caching.registry import caches
-
 # Upper bounds of the latency buckets, in seconds; one more bucket is open above.
 BOUNDS = (
     0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
@@ -119,13 +117,3 @@ class Ledger:
             if changed:
                 new[cache] = changed
         return new, totals
-
-
-def report() -> dict[str, Counts]:
-    """The totals of every declared cache over all processes, by cache name.
-
-    Raises FarDown when Redis does not answer.
-    """
-    from caching.node import current
-
-    return current().report([cache.name for cache in caches()])

@@ -35,6 +35,8 @@ class Journal:
         self._now = now
         self._lock = threading.Lock()
         self._sent: deque[tuple[float, Invalidation]] = deque()
+        # How often the connection was lost: what Redis says may be older than what it said before.
+        self.losses = 0
         # While the connection is lost nothing that was sent is forgotten.
         self._cut = False
         # By cache, kind, and id or tag. The number tells what comes in during a replay from what is replayed.
@@ -60,6 +62,7 @@ class Journal:
         with self._lock:
             self._doubt(horizon)
             self._cut = True
+            self.losses += 1
 
     def connection_found(self) -> None:
         """Redis may have died again since: what was sent meanwhile is pending too."""

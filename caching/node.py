@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from caching.clock import SYSTEM_CLOCK, Clock
 from caching.counters import Counts, Ledger
 from caching.errors import FarDown
 from caching.far import Call, Far
-from caching.registry import caches
+from caching.registry import caches, counted
 from caching.scripting import COUNT
 
 logger = logging.getLogger(__name__)
@@ -145,6 +146,28 @@ def current() -> Node:
                 node.bus.start(node.flush)
                 _current = node
     return _current
+
+
+def ready(*, within: float = 0.0) -> None:
+    """Raises FarDown if Redis does not answer, or does not begin to within that many seconds."""
+    far, deadline = current().far, time.monotonic() + within
+    while True:
+        try:
+            far.guarded(lambda client: client.ping())
+        except FarDown:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def report() -> dict[str, Counts]:
+    """The totals of everything that is counted, over all processes, by name.
+
+    Raises FarDown when Redis does not answer.
+    """
+    return current().report(counted())
 
 
 def forget() -> Node | None:

@@ -4,15 +4,15 @@ Declaring happens at import, before settings or Redis are touched. A second cach
 error at that moment, since their entries would mix.
 """
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from caching.errors import DuplicateName, FarDown
+from caching.errors import DuplicateName
 
 if TYPE_CHECKING:
     from caching.tiered import TieredCache
 
 _caches: dict[str, "TieredCache[Any]"] = {}
+_counted: set[str] = set()
 
 
 def register(cache: "TieredCache[Any]") -> None:
@@ -29,17 +29,11 @@ def caches() -> tuple["TieredCache[Any]", ...]:
     return tuple(_caches[name] for name in sorted(_caches))
 
 
-def ready(*, within: float = 0.0) -> None:
-    """Raises FarDown if Redis does not answer, or does not begin to within that many seconds."""
-    from caching.node import current
+def count_as(name: str) -> None:
+    """Have the reports cover what is counted under a name that is no TieredCache."""
+    _counted.add(name)
 
-    far, deadline = current().far, time.monotonic() + within
-    while True:
-        try:
-            far.guarded(lambda client: client.ping())
-        except FarDown:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+
+def counted() -> tuple[str, ...]:
+    """Every name under which something is counted."""
+    return tuple(sorted(_counted | set(_caches)))

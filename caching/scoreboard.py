@@ -16,7 +16,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import module_has_submodule
 
-from caching import counters, registry
+from caching import counters, node, registry
 from caching.counters import Counts
 
 
@@ -93,7 +93,7 @@ def use_cases() -> tuple[UseCase, ...]:
             raise ImproperlyConfigured(f"{module.__name__} declares no USE_CASE")
         declared.append(use_case)
     claimed = {name for use_case in declared for name in use_case.caches}
-    others = [cache.name for cache in registry.caches() if cache.name not in claimed]
+    others = [name for name in registry.counted() if name not in claimed]
     return (*declared, *(UseCase(name, "-", "-", "-", None, (name,)) for name in others))
 
 
@@ -108,7 +108,7 @@ def rows(report: Mapping[str, Counts] | None = None) -> tuple[Row, ...]:
 
 def live() -> dict[str, Counts]:
     """The counters of all processes, by cache name. Raises FarDown when Redis does not answer."""
-    return counters.report()
+    return node.report()
 
 
 def since(before: Mapping[str, Counts], after: Mapping[str, Counts]) -> dict[str, Counts]:

@@ -1,4 +1,4 @@
-"""The Lua scripts of the kernel, by name: `scripts/<name>.lua`, sent to Redis once and called by SHA-1."""
+"""Lua scripts by name: `scripts/<name>.lua` beside a module, sent to Redis once and called by SHA-1."""
 
 import hashlib
 from pathlib import Path
@@ -12,15 +12,16 @@ class Script(NamedTuple):
     sha: str
 
 
-def _read(name: str) -> Script:
-    source = (Path(__file__).parent / "scripts" / f"{name}.lua").read_text()
+def read(module: str, name: str) -> Script:
+    """The script of that name beside the module whose `__file__` is given. Raises OSError."""
+    source = (Path(module).parent / "scripts" / f"{name}.lua").read_text()
     # Redis's own name for a script, not a protection of anything.
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-CLAIM = _read("claim")
-FILL = _read("fill")
-RELEASE = _read("release")
-INVALIDATE = _read("invalidate")
-BEAT = _read("beat")
-COUNT = _read("count")
+CLAIM = read(__file__, "claim")
+FILL = read(__file__, "fill")
+RELEASE = read(__file__, "release")
+INVALIDATE = read(__file__, "invalidate")
+BEAT = read(__file__, "beat")
+COUNT = read(__file__, "count")

@@ -47,10 +47,11 @@ class Client(Protocol):
     def worker(self) -> str:
         """The server process at the other end."""
 
-    def get(self, path: str) -> Reply: ...
+    def get(self, path: str, *, bearer: str | None = None) -> Reply:
+        """Reads; `bearer`: the token of a session, in place of any login the client has."""
 
-    def send(self, method: str, path: str, body: object) -> Reply:
-        """Sends `body` as JSON, with the staff login where the client has one."""
+    def send(self, method: str, path: str, body: object, *, bearer: str | None = None) -> Reply:
+        """Sends `body` as JSON."""
 
 
 class Site(Protocol):

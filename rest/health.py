@@ -25,7 +25,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector, CollectorRegistry
 from redis.exceptions import RedisError
 
-from caching import counters, registry
+from caching import counters, node
 from caching.errors import FarDown
 
 logger = logging.getLogger(__name__)
@@ -82,12 +82,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 class CacheCollector(Collector):
-    """The counters of `caching.counters.report`, as Prometheus families labelled by cache."""
+    """The counters of `caching.node.report`, as Prometheus families labelled by cache."""
 
     def collect(self) -> Iterator[Metric]:
         """Yields each family once. Never raises for a Redis that is down."""
         try:
-            report = counters.report()
+            report = node.report()
         except (RedisError, FarDown):
             logger.warning("metrics: no counters, Redis does not answer")
             yield GaugeMetricFamily("headwater_redis_up", "Whether Redis answers.", value=0)
@@ -133,7 +133,7 @@ def _database() -> bool:
 
 def _redis() -> bool:
     try:
-        registry.ready()
+        node.ready()
     except (FarDown, RedisError) as error:
         logger.warning("readyz: Redis does not answer: %s", type(error).__name__)
         return False

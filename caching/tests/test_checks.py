@@ -17,6 +17,13 @@ GOOD: dict[str, Any] = {
 }
 
 
+def found() -> list[str]:
+    """The ids of what the kernel has to say of the settings; each says what to write."""
+    ours = [problem for problem in run_checks() if (problem.id or "").startswith("caching.")]
+    assert all(problem.hint for problem in ours)
+    return [str(problem.id) for problem in ours]
+
+
 def without(option: str) -> dict[str, Any]:
     options = {name: value for name, value in GOOD["OPTIONS"].items() if name != option}
     return {**GOOD, "OPTIONS": options}
@@ -42,8 +49,7 @@ def test_each_setting_that_breaks_a_promise_is_named(
     settings: Any, cache: dict[str, Any], ids: list[str]
 ) -> None:
     settings.CACHES = {"default": cache}
-    found = [message.id for message in run_checks(tags=["caches"]) if message.hint]
-    assert found == ids
+    assert found() == ids
 
 
 def test_the_projects_own_settings_pass() -> None:
@@ -56,6 +62,4 @@ def test_a_missing_setting_is_named(settings: Any, caching: dict[str, Any] | Non
         del settings.CACHING
     else:
         settings.CACHING = caching
-    [problem] = [each for each in run_checks() if (each.id or "").startswith("caching.")]
-    assert problem.id == "caching.E003"
-    assert "CACHING = " in str(problem.hint)
+    assert found() == ["caching.E003"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from caching import Near, TieredCache, node
-from caching.counters import BOUNDS, Counts, Ledger, report
+from caching.counters import BOUNDS, Counts, Ledger
 from caching.errors import FarDown
 from caching.testing import Card, Source, new_name
 
@@ -78,7 +78,7 @@ def test_a_report_covers_all_processes() -> None:
     there = TieredCache(name, load=source.load, schema=Card, ttl=60, near=Near(10), node=elsewhere)
     there.get("a")
     elsewhere.close()
-    counts = report()[name]
+    counts = node.report()[name]
     assert (counts.loads, counts.misses) == (1, 1)
     assert counts.l1_hits + counts.l2_hits == 3
     assert sum(counts.l2_latency) == counts.l2_hits + 1

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from caching import registry
+from caching import node
 from caching.errors import FarDown
 from catalog import services
 from catalog.models import Product
@@ -25,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, **_options: Any) -> None:
         """Warm everything; a progress bar shows on a terminal."""
         try:
-            registry.ready()
+            node.ready()
         except FarDown as error:
             raise CommandError("Redis does not answer; nothing was warmed") from error
         listings = services.warm_listings()

@@ -1,6 +1,7 @@
 """The accounts app, as Django sees it.
 
-Promises: names the app and its key type; loading it touches neither the database nor Redis.
+Promises: once the app is ready, a new password ends the user's sessions; loading it asks neither the database
+nor Redis.
 On failure: Django names the app at start.
 """
 
@@ -12,3 +13,13 @@ class AccountsConfig(AppConfig):
 
     name = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Follow what happens to users."""
+        from django.db.models.signals import post_save, pre_delete
+
+        from accounts import signals
+        from accounts.models import User
+
+        post_save.connect(signals.on_user_saved, sender=User)
+        pre_delete.connect(signals.on_user_deleted, sender=User)

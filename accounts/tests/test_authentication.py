@@ -44,7 +44,7 @@ def test_who_is_not_staff_cannot_tell_a_right_password_from_a_wrong_one(
 def test_a_stranger_who_writes_is_challenged(client: Client) -> None:
     answer = client.post("/api/v1/products/", {}, content_type="application/json")
     assert answer.status_code == 401
-    assert answer["WWW-Authenticate"] == 'Basic realm="headwater"'
+    assert answer["WWW-Authenticate"] == 'Bearer realm="headwater"'
 
 
 def test_the_user_model_is_our_own(django_user_model: type[User]) -> None:

@@ -1,0 +1,35 @@
+"""What OpenAPI must know of accounts beyond the manners that all views share.
+
+Promise: the bearer scheme, and each status these views add to those of rest/schema.py.
+On failure: drf-spectacular warns of a scheme it does not know, and warnings fail the build.
+"""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+from rest.schema import AutoSchema
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Documents `BearerAuthentication`."""
+
+    target_class = "accounts.authentication.BearerAuthentication"
+    name = "bearerAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return the scheme's entry."""
+        return {"type": "http", "scheme": "bearer"}
+
+
+class LimitedSchema(AutoSchema):
+    """For what may be tried only so often."""
+
+    always: ClassVar = AutoSchema.always | {HTTPStatus.TOO_MANY_REQUESTS}
+
+
+class CurrentSchema(AutoSchema):
+    """For what needs a session, and not just a user."""
+
+    always: ClassVar = AutoSchema.always | {HTTPStatus.NOT_FOUND}

@@ -1,0 +1,36 @@
+"""What the tests of accounts share: a Redis of their own to kill, a user, counts and clocks of their own.
+
+Promise: nobody else's logins count against a test's. On failure: pytest names the fixture.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+
+from accounts.models import User
+from accounts.tests.clients import PASSWORD
+from caching.tests.conftest import server
+
+__all__ = ["server"]
+
+
+@pytest.fixture
+def own_counts(settings: Any, caching_prefix: str) -> None:
+    """Attempts are counted for this test alone, and passwords hashed cheaply."""
+    settings.RATELIMIT_CACHE_PREFIX = f"{caching_prefix}:rl:"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def ada(transactional_db: None, own_counts: None) -> User:
+    """A user."""
+    return User.objects.create_user("ada", password=PASSWORD)
+
+
+@pytest.fixture
+def noon() -> Iterator[time_machine.Traveller]:
+    """A clock that stands still until it is moved."""
+    with time_machine.travel(1_764_000_000.0, tick=False) as traveller:
+        yield traveller

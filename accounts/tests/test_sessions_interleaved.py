@@ -1,0 +1,174 @@
+"""Sessions under seeded interleavings of requests, logouts, logins, losses and outages of Redis.
+
+Every actor hands control back around each call of Redis and each statement on the table, so that another may
+come in between; a failure names its seed, and the same seed plays the same interleaving. Promises tested: a
+session that was ended answers nobody who asks later; what a request has saved no later request misses; a
+user never has more sessions than the cap. The oracle is plain Python.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.base import UpdateError
+
+from accounts import session_hashes as hashes
+from accounts import session_rows as rows
+from accounts.models import Session, User
+from accounts.session_state import digest_of
+from accounts.sessions import SessionStore
+from accounts.tests.test_sessions import a_session
+from caching.errors import FarDown
+from caching.node import Node
+from caching.tests.simulation import Scheduler
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+INTERLEAVINGS = 400
+CAP = 2
+
+
+class World:
+    """One Redis, one table, and what was promised about them."""
+
+    def __init__(self, seed: int, user: User, node: Node) -> None:
+        self.node = node
+        self.choose = random.Random(seed)
+        self.scheduler = Scheduler(self.choose)
+        self.user = user
+        self.redis_down = False
+        self.ended: set[str] = set()
+        # By token and key: the last value whose save has returned, each key has one writer.
+        self.saved: dict[tuple[str, str], int] = {}
+        self.logged_in: list[str] = []
+
+    def stepped(self, call: Callable[..., Any], what: str) -> Callable[..., Any]:
+        def stepped(*args: Any, **options: Any) -> Any:
+            self.scheduler.pause(f"before {what}")
+            answer = call(*args, **options)
+            self.scheduler.pause(f"after {what}")
+            return answer
+
+        return stepped
+
+    def far(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(operation: Callable[[Any], Any]) -> Any:
+            self.scheduler.pause("before redis")
+            if self.redis_down:
+                raise FarDown("down, says the simulation")
+            answer = call(operation)
+            self.scheduler.pause("after redis")
+            return answer
+
+        return guarded
+
+    def write(self, token: str, key: str) -> None:
+        for value in range(1, self.choose.randint(2, 4)):
+            store = SessionStore(token)
+            store[key] = value
+            try:
+                store.save()
+            except UpdateError:
+                return
+            if store.session_key != token:
+                return  # it was dead when it was loaded, so this is another session
+            self.saved[token, key] = value
+
+    def read(self, token: str) -> None:
+        for _ in range(self.choose.randint(1, 4)):
+            ended = token in self.ended
+            floor = {key: value for (of, key), value in self.saved.items() if of == token}
+            store = SessionStore(token)
+            data = store.load()
+            if ended:
+                assert store.session_key is None, "an ended session answered"
+            if store.session_key is not None:
+                missed = {key for key, value in floor.items() if data.get(key, 0) < value}
+                assert not missed, f"{missed} were saved and are missing"
+
+    def end(self, token: str) -> None:
+        if self.choose.random() < 0.5:
+            SessionStore(token).delete()
+            self.ended.add(token)
+
+    def log_in(self) -> None:
+        for _ in range(self.choose.randint(1, 2)):
+            self.logged_in.append(a_session(self.user))
+            assert rows.live(time.time()).filter(user=self.user).count() <= CAP
+
+    def trouble(self, tokens: list[str]) -> None:
+        for _ in range(self.choose.randint(0, 10)):
+            self.scheduler.pause("calm")
+        mishap = self.choose.choice(("none", "lost", "down"))
+        if mishap == "lost":
+            client = self.node.far.client()
+            for token in tokens:
+                digest = digest_of(token)
+                assert digest is not None
+                client.delete(*hashes._keys(self.node.far, digest))
+        elif mishap == "down":
+            self.redis_down = True
+            for _ in range(self.choose.randint(1, 40)):
+                self.scheduler.pause("down")
+            self.redis_down = False
+
+
+@pytest.fixture
+def ada(settings: Any) -> User:
+    settings.SESSION_CAP = CAP
+    return User.objects.create_user("ada")
+
+
+@pytest.fixture
+def node(caching_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    """A node of the sessions' own, whose bus does not run: it would be a thread beside the actors."""
+    node = Node(alias="default", prefix=caching_prefix)
+    monkeypatch.setattr(hashes, "current", lambda: node)
+    yield node
+    node.close()
+
+
+def play(seed: int, user: User, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(seed, user, node)
+    far = node.far
+    tokens = [a_session(a=0), a_session(a=0)]
+    with monkeypatch.context() as patch:
+        patch.setattr(far, "guarded", world.far(far.guarded))
+        for name in ("find", "create", "change", "revoke", "doubt"):
+            patch.setattr(rows, name, world.stepped(getattr(rows, name), name))
+        spawn = world.scheduler.spawn
+        for token in tokens:
+            spawn(partial(world.write, token, "left"))
+            spawn(partial(world.write, token, "right"))
+            spawn(partial(world.read, token))
+            spawn(partial(world.end, token))
+        for _ in range(2):
+            spawn(world.log_in)
+        spawn(partial(world.trouble, tokens))
+        world.scheduler.run(max_steps=20_000)
+    settle(world, tokens)
+
+
+def settle(world: World, tokens: list[str]) -> None:
+    """When all is over: the ended are dead, the others have all that was saved, and the cap holds."""
+    for token in tokens:
+        store = SessionStore(token)
+        data = store.load()
+        assert (store.session_key is None) == (token in world.ended)
+        for (of, key), value in world.saved.items():
+            if of == token and token not in world.ended:
+                assert data.get(key) == value, (key, data, value)
+    assert sum(SessionStore(token).load() != {} for token in world.logged_in) <= CAP
+    Session.objects.all().delete()
+
+
+def test_no_session_comes_back_and_nothing_saved_is_lost_in_any_interleaving(
+    ada: User, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(INTERLEAVINGS):
+        try:
+            play(seed, ada, node, monkeypatch)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error

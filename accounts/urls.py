@@ -1,0 +1,21 @@
+"""The addresses of accounts, below /api/v1/.
+
+Promise: auth/register/, auth/login/, sessions/, sessions/current/, sessions/revoke-others/, sessions/{id}/,
+and no others.
+On failure: an address without its trailing slash is redirected by Django, any other is a 404.
+"""
+
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from accounts.views import CurrentSessionView, LoginView, RegisterView, SessionViewSet
+
+router = SimpleRouter()
+router.register("sessions", SessionViewSet, basename="session")
+
+urlpatterns = [
+    path("auth/register/", RegisterView.as_view(), name="register"),
+    path("auth/login/", LoginView.as_view(), name="login"),
+    path("sessions/current/", CurrentSessionView.as_view(), name="session-current"),
+    *router.urls,
+]

@@ -52,7 +52,7 @@ $(VENV)/.site: requirements.lock | $(VENV)/.made
 	@$(INSTALL) -r requirements.lock
 	@touch $@
 
-# Each lock holds the one before it whole, at the same versions.
+# Each lock holds the one before it whole, at the same versions. Django's source has its own test suite.
 $(VENV)/.bench: requirements-bench.lock requirements.lock | $(VENV)/.made
 	@echo "Installing the site and its benchmark peers into $(VENV) ..."
 	@$(INSTALL) -r requirements-bench.lock
@@ -61,4 +61,8 @@ $(VENV)/.bench: requirements-bench.lock requirements.lock | $(VENV)/.made
 $(VENV)/.dev: requirements-dev.lock requirements-bench.lock requirements.lock | $(VENV)/.made
 	@echo "Installing the site, tests and linters into $(VENV) ..."
 	@$(INSTALL) -r requirements-dev.lock
+	@mkdir -p $(VENV)/src
+	@sed -n '/^django==/,/[^\\]$$/p' requirements-dev.lock >$(VENV)/src/django.txt
+	@$(PIP) download -qq --disable-pip-version-check --require-hashes --no-deps --no-binary Django \
+		-r $(VENV)/src/django.txt -d $(VENV)/src
 	@touch $(VENV)/.site $(VENV)/.bench $@

@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Environment:
     database: dict[str, Any] | None
     redis_url: str | None
     broker_url: str | None
+    trusted_proxies: tuple[str, ...]
 
     @property
     def public(self) -> bool:
@@ -69,6 +70,7 @@ def read(base: Path, variables: Mapping[str, str] | None = None) -> Environment:
         database=_database(given),
         redis_url=_filled(given, "REDIS_URL"),
         broker_url=_filled(given, "CELERY_BROKER_URL"),
+        trusted_proxies=_trusted_proxies(given),
     )
 
 
@@ -147,6 +149,20 @@ def _is_bracketed_address(host: str) -> bool:
         return ip_address(host[1:-1]).version == 6
     except ValueError:
         return False
+
+
+def _trusted_proxies(given: Mapping[str, str]) -> tuple[str, ...]:
+    value = _filled(given, "TRUSTED_PROXIES") or ""
+    proxies = []
+    for part in (part.strip() for part in value.split(",") if part.strip()):
+        try:
+            proxies.append(str(ip_network(part)))
+        except ValueError as error:
+            raise Invalid(
+                "TRUSTED_PROXIES",
+                f"{part!r} is no address or network; write 10.0.0.7 or 10.0.0.0/24",
+            ) from error
+    return tuple(proxies)
 
 
 def _database(given: Mapping[str, str]) -> dict[str, Any] | None:

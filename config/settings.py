@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_filters",
+    "django_ratelimit",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -61,7 +62,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "accounts.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -143,7 +144,19 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "accounts.sessions"
+SESSION_IDLE_AGE = 15 * 60  # seconds without a request
+SESSION_COOKIE_AGE = 8 * 3600  # seconds after the login, active or not
+SESSION_CAP = 20  # a user
+# Whose X-Forwarded-For is believed: addresses and networks.
+TRUSTED_PROXIES = list(ENVIRONMENT.trusted_proxies)
+LOGINS_BY_IP = "20/m"
+FAILED_LOGINS_BY_USERNAME = "10/m"
+REGISTRATIONS_BY_IP = "10/m"
+RATELIMIT_IP_META_KEY = "accounts.visitors.address_of"
+RATELIMIT_IPV6_MASK = 64
+# Who cannot count lets everybody in.
+RATELIMIT_FAIL_OPEN = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -169,6 +182,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest.parsers.JSONParser"],
     # The first class decides whether a stranger gets 401 with a challenge, or 403.
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerAuthentication",
         "accounts.authentication.StaffBasicAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],

@@ -35,7 +35,7 @@ class Cursor(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The ids of one page in ascending order, and the cursors of its neighbours, None at an end."""
+    """The ids of one page in the order of the listing, and the cursors of its neighbours, None at an end."""
 
     ids: tuple[str, ...]
     next: str | None
@@ -79,9 +79,19 @@ def keyset_page(rows: QuerySet[Any, Any], cursor: str | None, per_page: int) -> 
     return _page(list(rows.values_list("pk", flat=True)[: per_page + 1]), place, per_page)
 
 
-def keyset_slice(ids: Sequence[str], cursor: str | None, per_page: int) -> Page:
-    """Return one page of `ids`, which are few enough to be at hand, and ascending."""
+def keyset_slice(
+    ids: Sequence[str], cursor: str | None, per_page: int, *, descending: bool = False
+) -> Page:
+    """Return one page of `ids`, which are few enough to be at hand, and ascending.
+
+    `descending` begins at their end.
+    """
     place = decode_cursor(cursor) if cursor else None
+    if descending:
+        low = 0 if place is None or not place.back else bisect_right(ids, place.id)
+        high = len(ids) if place is None or place.back else bisect_left(ids, place.id)
+        nearest = ids[low:high] if place is not None and place.back else ids[low:high][::-1]
+        return _page(nearest[: per_page + 1], place, per_page)
     if place is None:
         return _page(ids[: per_page + 1], place, per_page)
     if place.back:

@@ -145,7 +145,7 @@ def test_only_staff_may_write(
 ) -> None:
     stranger = getattr(client, method)(url, NEW, "application/json")
     assert_problem(stranger, 401)
-    assert stranger["WWW-Authenticate"].startswith("Basic")
+    assert stranger["WWW-Authenticate"].startswith("Bearer")
     assert_problem(getattr(visitor, method)(url, NEW, "application/json"), 403)
 
 

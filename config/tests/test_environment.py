@@ -60,6 +60,10 @@ def test_nothing_set_means_loopback_and_a_home_in_the_project(tmp_path: Path) ->
         ("DATABASE_URL", "postgres://a:hunter2@host"),
         ("DATABASE_URL", "postgres://a:hunter2@host:port/name"),
         ("CELERY_BROKER_URL", " "),
+        ("TRUSTED_PROXIES", "proxy.example.com"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.7/24"),
+        ("TRUSTED_PROXIES", "10.0.0.7 10.0.0.8"),
         ("DATABASE_URL", "postgres://a:hunter2@host/name?bogus=1"),
         ("DATABASE_URL", "postgres://a:hunter2@host/name?pool=true"),
         ("DATABASE_URL", "postgres://a:hunter2@host/name?connect_timeout=hunter2"),
@@ -363,3 +367,25 @@ def test_production_settings_pass_the_deployment_check_without_a_warning(tmp_pat
 def test_no_migration_is_missing(tmp_path: Path) -> None:
     done = start(tmp_path / "home", "makemigrations", "--check", "--dry-run")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_in_production_the_session_is_bound_to_its_host_and_never_sent_plain(
+    tmp_path: Path,
+) -> None:
+    names = ("NAME", "SECURE", "HTTPONLY", "SAMESITE", "DOMAIN", "PATH")
+    values = ", ".join(f"settings.SESSION_COOKIE_{name}" for name in names)
+    done = start(
+        tmp_path / "home",
+        *("shell", "--no-imports", "-c", f"from django.conf import settings; print({values})"),
+        ALLOWED_HOSTS="shop.example.com",
+    )
+    assert done.stdout == "__Host-sessionid True True Lax None /\n", done.stderr
+
+
+def test_trusted_proxies_are_addresses_and_networks() -> None:
+    assert read(ROOT, {}).trusted_proxies == ()
+    value = "10.0.0.7, 2001:DB8::/32,"
+    assert read(ROOT, {"TRUSTED_PROXIES": value}).trusted_proxies == (
+        "10.0.0.7/32",
+        "2001:db8::/32",
+    )

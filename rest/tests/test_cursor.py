@@ -4,6 +4,7 @@ Promise: `keyset_slice` is held to plain slicing; `keyset_page` is tested by the
 On failure: the broken rule is the test's name.
 """
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -16,20 +17,23 @@ from rest.cursor import Cursor, Page, decode_cursor, keyset_slice, page_paramete
 IDS = st.lists(st.text("abcXYZ019_-", min_size=1, max_size=4), unique=True).map(sorted)
 
 
-@given(IDS, st.integers(1, 5))
-def test_every_id_is_on_one_page_walking_either_way(ids: list[str], per_page: int) -> None:
+@given(IDS, st.integers(1, 5), st.booleans())
+def test_every_id_is_on_one_page_walking_either_way(
+    ids: list[str], per_page: int, descending: bool
+) -> None:
+    page_at = partial(keyset_slice, ids, descending=descending)
     pages: list[Page] = []
     cursor = None
     while not pages or cursor:
-        pages.append(keyset_slice(ids, cursor, per_page))
+        pages.append(page_at(cursor, per_page=per_page))
         cursor = pages[-1].next
-    assert [id for page in pages for id in page.ids] == ids
+    assert [id for page in pages for id in page.ids] == sorted(ids, reverse=descending)
     assert pages[0].previous is None
     for earlier, later in pairwise(pages):
-        back = keyset_slice(ids, later.previous, per_page)
+        back = page_at(later.previous, per_page=per_page)
         assert back.ids == earlier.ids
         assert (back.previous is None) == (earlier.previous is None)
-        assert keyset_slice(ids, back.next, per_page) == later
+        assert page_at(back.next, per_page=per_page) == later
 
 
 @given(st.text("abcXYZ019_-", min_size=1, max_size=64), st.booleans())

@@ -22,6 +22,7 @@ PAGES = {
     "many": "benchmarks.many",
     "stampede": "benchmarks.stampede",
     "http": "benchmarks.web",
+    "sessions": "benchmarks.sessions",
 }
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 INTRODUCTION = """\

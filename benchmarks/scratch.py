@@ -27,7 +27,7 @@ def scratch_home() -> Iterator[Path]:
         for name in SITE_VARIABLES:
             os.environ.pop(name, None)
         os.environ["HEADWATER_HOME"] = str(home)
-        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+        os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
         django.setup()
 
         from caching.embedded import attach

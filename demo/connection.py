@@ -30,20 +30,27 @@ class Connection:
         self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
         self.worker = ""
 
-    def get(self, path: str) -> Reply:
-        return self._exchange(f"GET {path} HTTP/1.1\r\n{self._fixed}\r\n".encode())
+    def get(self, path: str, *, bearer: str | None = None) -> Reply:
+        return self._exchange(f"{self._head('GET', path, bearer)}\r\n".encode())
 
-    def send(self, method: str, path: str, body: object) -> Reply:
-        return self.post(method, path, "application/json", json.dumps(body).encode())
+    def send(self, method: str, path: str, body: object, *, bearer: str | None = None) -> Reply:
+        encoded = json.dumps(body).encode()
+        return self.post(method, path, "application/json", encoded, bearer=bearer)
 
-    def post(self, method: str, path: str, content_type: str, body: bytes) -> Reply:
+    def post(
+        self, method: str, path: str, content_type: str, body: bytes, *, bearer: str | None = None
+    ) -> Reply:
         """A request with a body of any content type."""
-        head = f"{method} {path} HTTP/1.1\r\n{self._fixed}"
+        head = self._head(method, path, bearer)
         head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
         return self._exchange(head.encode() + body)
 
     def close(self) -> None:
         self._socket.close()
+
+    def _head(self, method: str, path: str, bearer: str | None) -> str:
+        token = f"Authorization: Bearer {bearer}\r\n" if bearer else ""
+        return f"{method} {path} HTTP/1.1\r\n{self._fixed}{token}"
 
     def _exchange(self, request: bytes) -> Reply:
         answer = _Answer()

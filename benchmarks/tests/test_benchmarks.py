@@ -22,6 +22,7 @@ PEERS = {
     "many": ["TieredCache", "redis-py", "django-redis", "locmem", "dogpile", "cashews"],
     "stampede": ["TieredCache", "django-redis", "dogpile", "cashews"],
     "http": ["Headwater", "bare", "ModelViewSet", "cache_page", "cacheops"],
+    "sessions": ["accounts", "backends.cache ", "backends.cached_db", "backends.db", "qsessions"],
 }
 
 

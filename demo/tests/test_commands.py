@@ -79,7 +79,8 @@ def test_a_target_that_is_missed_is_named_and_exit_1(
     assert "MISSED" in ran.stdout
     assert "All targets hold" not in ran.stdout
     assert ran.stderr.count("\n") == 1
-    assert "missed: catalog: hit rate -, target 90.0%" in ran.stderr
+    assert "catalog: hit rate -, target 90.0%" in ran.stderr
+    assert "sessions: hit rate -, target 95.0%" in ran.stderr
     assert home.left_running() == []
 
 

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from caching import registry
+from caching import node
 from caching.errors import FarDown
 from caching.matrix import console
 from demo import server, verdict
@@ -102,7 +102,7 @@ class Command(BaseCommand):
                 self._say("\nStopping ...")
 
     def _prepare(self, *, serving: bool) -> Credentials:
-        registry.ready(within=REDIS_WITHIN)
+        node.ready(within=REDIS_WITHIN)
         self._say("Preparing the database and the demo rows ...")
         call_command("migrate", verbosity=0, interactive=False)
         seed("small")

@@ -5,7 +5,7 @@ below; the serializers describe them to OpenAPI, and are run on what comes in on
 On failure: a 400 that names each bad field.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from accounts.session_state import State
+from accounts.session_state import State, moment
 
 NAME_LENGTH = 150
 PASSWORD_LENGTH = 1024
@@ -42,9 +42,9 @@ def session_card(state: State, *, current: bool) -> SessionCard:
     """The card of a session; `current` if it is that of the request."""
     return SessionCard(
         id=state.id,
-        created_at=_moment(state.created),
-        last_seen_at=_moment(state.seen),
-        expires_at=_moment(min(state.seen + state.idle, state.ends)),
+        created_at=moment(state.created),
+        last_seen_at=moment(state.seen),
+        expires_at=moment(min(state.seen + state.idle, state.ends)),
         ip=state.ip or None,
         user_agent=state.user_agent,
         metadata=msgspec.Raw(state.metadata.encode()),
@@ -55,10 +55,6 @@ def session_card(state: State, *, current: bool) -> SessionCard:
 def user_card(user: AbstractBaseUser) -> UserCard:
     """The card of a user."""
     return UserCard(username=user.get_username())
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 class CredentialsSerializer(serializers.Serializer[Any]):

@@ -6,7 +6,6 @@ On failure: Django's database errors; nothing is half done.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from accounts.models import Session
-from accounts.session_state import State
+from accounts.session_state import State, moment
 
 # Seconds after which a Redis that was told of a change cannot have forgotten it any more.
 DOUBT = 10
@@ -25,11 +24,6 @@ DOUBT = 10
 LATE = 120
 # Rows deleted in one transaction.
 CHUNK = 1000
-
-
-def moment(seconds: float) -> datetime:
-    """Unix seconds as the table has them."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def unended(now: float) -> QuerySet[Session]:

@@ -8,7 +8,7 @@ On failure: nothing here can fail; text that is no token has no digest.
 import hashlib
 import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -37,6 +37,11 @@ class State(NamedTuple):
     def left(self, now: float) -> float:
         """Seconds until the nearer limit; at 0 and below the session is over."""
         return min(self.seen + self.idle, self.ends) - now
+
+
+def moment(seconds: float) -> datetime:
+    """Unix seconds as the table and the API have them."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def new_token() -> str:

@@ -22,7 +22,7 @@ from accounts import session_hashes as hashes
 from accounts import session_rows as rows
 from accounts import session_tiers as tiers
 from accounts.models import Session, User
-from accounts.session_state import digest_of
+from accounts.session_state import digest_of, moment
 from accounts.sessions import SessionStore
 from caching.errors import FarDown
 from caching.node import current
@@ -398,7 +398,7 @@ def test_clearing_takes_what_redis_has_of_the_sessions_along(
     noon: time_machine.Traveller,
 ) -> None:
     token = a_session(a=1)
-    Session.objects.update(idle_until=rows.moment(NOON - rows.LATE))
+    Session.objects.update(idle_until=moment(NOON - rows.LATE))
     SessionStore.clear_expired()
     assert not lives(token)
 

@@ -55,11 +55,6 @@ def find(digest: str, now: float, *, lease: bool = True) -> Found:
     return Found(None, token=token if answer else None)
 
 
-def claim(digest: str, now: float) -> bytes | None:
-    """The lease to restore a session that is not in Redis yet. Raises FarDown."""
-    return find(digest, now).token
-
-
 def look(digests: Sequence[str]) -> dict[str, State]:
     """Those of the sessions that Redis has, by digest, as they are: none slides. Raises FarDown."""
     far = _far()

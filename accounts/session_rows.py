@@ -5,14 +5,14 @@ never has more sessions than the cap, however many logins race (the user's row i
 On failure: Django's database errors; nothing is half done.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import Q, QuerySet
 
 from accounts.models import Session
@@ -22,8 +22,13 @@ from accounts.session_state import State, moment
 DOUBT = 10
 # Seconds by which a row may think its session more idle than it is: the time between two touches, and some.
 LATE = 120
-# Rows deleted in one transaction.
+# Rows deleted in one transaction, or named in one statement.
 CHUNK = 1000
+
+
+def database() -> str:
+    """The alias of the database that has the table."""
+    return router.db_for_write(Session)
 
 
 def unended(now: float) -> QuerySet[Session]:
@@ -47,19 +52,25 @@ def find_many(digests: Iterable[str], now: float) -> dict[str, State]:
     return {row.digest: state_of(row) for row in live(now).filter(digest__in=list(digests))}
 
 
-def of_users(users: Iterable[str], now: float) -> dict[str, list[tuple[str, float]]]:
-    """Digest and absolute end of every session that may live, by user."""
-    found: dict[str, list[tuple[str, float]]] = {user: [] for user in users}
-    rows = unended(now).filter(user_id__in=list(found)).order_by("-created_at", "-id")
-    for user, digest, ends in rows.values_list("user_id", "digest", "ends_at"):
-        found[str(user)].append((digest, ends.timestamp()))
-    return found
+def of_user(user: Any, now: float) -> dict[str, float]:
+    """The absolute end of every session of a user that may live, by digest."""
+    rows = unended(now).filter(user_id=user).values_list("digest", "ends_at")
+    return {digest: ends.timestamp() for digest, ends in rows}
 
 
-def create(digest: str, state: State) -> list[str]:
-    """Insert a session; returns the digests of those that had to go, the oldest of its user's first."""
+class Gone(Exception):
+    """The session that was to go on under a new token lives no more."""
+
+
+def create(digest: str, state: State, replaced: str | None = None) -> list[str]:
+    """Insert a session; returns the digests of those that had to go: `replaced`, the oldest beyond the cap.
+
+    Raises Gone if the session `replaced` lives no more.
+    """
     with transaction.atomic():
         user = _locked_user(state.user)
+        if replaced and not _revoke(unended(state.seen).filter(digest=replaced), state.seen):
+            raise Gone
         evicted = _beyond_cap(user, state.seen) if user is not None else []
         _revoke(Session.objects.filter(digest__in=evicted), state.seen)
         Session.objects.create(
@@ -71,7 +82,7 @@ def create(digest: str, state: State) -> list[str]:
             user_agent=state.user_agent,
             **_changing(state),
         )
-    return evicted
+    return [replaced, *evicted] if replaced else evicted
 
 
 def change(
@@ -106,14 +117,27 @@ def doubt(digests: Iterable[str], now: float) -> None:
     Session.objects.filter(digest__in=list(digests)).update(in_doubt_since=moment(now))
 
 
-def revoke(rows: QuerySet[Session], now: float) -> list[tuple[str, str]]:
-    """End these sessions for good; returns the digest and the user of each."""
+class Ended(NamedTuple):
+    """A session that was ended; `lived` if it was within its limits until then."""
+
+    digest: str
+    user: str
+    lived: bool
+
+
+def revoke(rows: QuerySet[Session], now: float) -> list[Ended]:
+    """End these sessions for good."""
+    columns = ("digest", "user_id", "idle_until", "ends_at")
     with transaction.atomic():
-        ended = list(
-            rows.filter(revoked_at=None).select_for_update().values_list("digest", "user_id")
-        )
-        _revoke(Session.objects.filter(digest__in=[digest for digest, _ in ended]), now)
-    return [(digest, str(user or "")) for digest, user in ended]
+        # In one order for all, so that two who end the same sessions cannot wait for one another.
+        locked = rows.filter(revoked_at=None).order_by("digest").select_for_update()
+        ended = [
+            Ended(digest, str(user or ""), min(idle_until, ends) > moment(now))
+            for digest, user, idle_until, ends in locked.values_list(*columns)
+        ]
+        for some in chunks([each.digest for each in ended]):
+            _revoke(Session.objects.filter(digest__in=some), now)
+    return ended
 
 
 def touch(digests: Sequence[str], seen: float, idle: int) -> None:
@@ -151,9 +175,17 @@ def clear_some(now: float) -> list[str]:
         .order_by()
         .values_list("digest", flat=True)
     )
-    digests = list(over[:CHUNK])
-    Session.objects.filter(digest__in=digests).delete()
+    with transaction.atomic():
+        # Who is ending one of these is not waited for, nor kept waiting.
+        digests = list(over.select_for_update(skip_locked=True)[:CHUNK])
+        Session.objects.filter(digest__in=digests).delete()
     return digests
+
+
+def chunks(digests: Sequence[str]) -> Iterator[Sequence[str]]:
+    """In parts that one statement takes."""
+    for start in range(0, len(digests), CHUNK):
+        yield digests[start : start + CHUNK]
 
 
 def state_of(row: Session) -> State:
@@ -202,5 +234,6 @@ def _beyond_cap(user: Any, now: float) -> list[str]:
     return list(newest_first.values_list("digest", flat=True)[settings.SESSION_CAP - 1 :])
 
 
-def _revoke(rows: QuerySet[Session], now: float) -> None:
-    rows.update(revoked_at=moment(now), in_doubt_since=moment(now), data="{}", metadata="{}")
+def _revoke(rows: QuerySet[Session], now: float) -> int:
+    at = moment(now)
+    return rows.update(revoked_at=at, in_doubt_since=at, data="{}", metadata="{}")

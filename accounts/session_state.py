@@ -53,6 +53,11 @@ def digest_of(token: str | None) -> str | None:
     """The SHA-256 of a token in hex; None for what cannot be one, however long."""
     if token is None or not TOKEN.fullmatch(token):
         return None
+    return hashed(token)
+
+
+def hashed(token: str) -> str:
+    """The SHA-256 of a token in hex."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -11,20 +11,20 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-from django.db import DatabaseError, router
+from django.db import DatabaseError
 from django.db.models import QuerySet
 
 from accounts import session_hashes as hashes
+from accounts import session_lists as lists
 from accounts import session_rows as rows
 from accounts.models import Session
 from accounts.session_hashes import NAME
 from accounts.session_state import State
 from accounts.session_touches import touched, write_if_due
-from caching import Read, TieredCache
+from caching import Read
 from caching.commit import in_transaction, on_commit, uncommitted
 from caching.errors import FarDown
 from caching.reading import Layer
@@ -39,25 +39,6 @@ SWEEP = 2.0
 
 class MetadataTooLarge(ValueError):
     """The metadata of a session would be larger than `MOST_METADATA`."""
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """Digest and absolute end of each session of a user, the newest first."""
-
-    sessions: tuple[tuple[str, float], ...]
-
-
-def _load_lists(users: Sequence[str]) -> dict[str, Listed]:
-    return {
-        user: Listed(tuple(sessions))
-        for user, sessions in rows.of_users(users, time.time()).items()
-    }
-
-
-# Complete or absent, as a set that a lost command has left incomplete would not be.
-of_user: TieredCache[Listed] = TieredCache(
-    "accounts.sessions_of_user", load=_load_lists, schema=Listed, ttl=3600.0, near=None
-)
 
 
 def find(digest: str | None) -> Read[State] | None:
@@ -116,19 +97,20 @@ def _restored(digest: str, token: bytes | None, now: float) -> State | None:
     return state
 
 
-def create(digest: str, state: State) -> None:
-    """Insert the row and the hash; sessions of the user beyond the cap end. Raises IntegrityError."""
+def create(digest: str, state: State, replaced: str | None = None) -> None:
+    """Insert the row and the hash; the session `replaced`, and those of the user beyond the cap, end.
+
+    Raises IntegrityError, and `session_rows.Gone` if the session `replaced` lives no more.
+    """
     token = None
     if not in_transaction():
         try:
             # Before the row is there: whoever revokes it from then on takes the lease away.
-            token = hashes.claim(digest, state.seen)
+            token = hashes.find(digest, state.seen).token
         except FarDown as error:
             logger.info("a session is created without Redis: %s", error)
-    evicted = rows.create(digest, state)
-    _drop(evicted)
-    if state.user:
-        of_user.invalidate([state.user], using=_using())
+    _drop(rows.create(digest, state, replaced))
+    _relist({state.user})
     if token is not None:
         try:
             hashes.restore(digest, state, token, state.seen)
@@ -208,40 +190,72 @@ def clear_expired() -> int:
 def revoke(sessions: QuerySet[Session]) -> int:
     """End sessions, in every process from its next request on; returns how many lived."""
     ended = rows.revoke(sessions, time.time())
-    _drop([digest for digest, _ in ended])
-    of_user.invalidate({user for _, user in ended if user}, using=_using())
-    return len(ended)
+    _drop([each.digest for each in ended])
+    _relist({each.user for each in ended})
+    return sum(each.lived for each in ended)
 
 
 def sessions_of(user_id: int) -> list[State]:
     """The sessions of a user that live, the newest first; none of them slides."""
     now = time.time()
-    listed = of_user.get(str(user_id))
-    digests = [digest for digest, ends in listed.sessions if ends > now] if listed else []
+    found = look(_listed(str(user_id), now), now)
+    return sorted(found.values(), key=lambda state: (state.created, state.id), reverse=True)
+
+
+def _listed(user: str, now: float) -> Sequence[str]:
+    """The digests of a user's sessions, from Redis, else from the table and then kept in Redis."""
+    counts = lists.counts()
+    try:
+        found = lists.find(user, now, lease=not in_transaction())
+        if found.digests is not None:
+            counts.l2_hits += 1
+            return found.digests
+    except FarDown:
+        counts.far_errors += 1
+        found = lists.Found(None)
+    counts.misses += 1
+    counts.loads += 1
+    ends = rows.of_user(user, now)
+    if found.token is not None:
+        try:
+            lists.restore(user, ends, found.token)
+        except FarDown as error:
+            logger.info("a list of sessions stays out of Redis: %s", error)
+    return list(ends)
+
+
+def look(digests: Sequence[str], now: float) -> dict[str, State]:
+    """Those of the sessions that live, by digest, as they are: none slides."""
     try:
         recover()
         found = hashes.look(digests)
     except FarDown:
         found = {}
     found.update(rows.find_many([digest for digest in digests if digest not in found], now))
-    return [found[digest] for digest in digests if digest in found and found[digest].left(now) > 0]
+    return {digest: state for digest, state in found.items() if state.left(now) > 0}
 
 
-def _drop(digests: list[str]) -> None:
+def _drop(digests: Iterable[str]) -> None:
     """Have Redis forget these when the transaction commits, now if there is none."""
-    if digests:
+    _after_commit(NAME, hashes.drop, digests)
+
+
+def _relist(users: Iterable[str]) -> None:
+    """Have Redis forget the lists of these users, likewise."""
+    _after_commit(lists.NAME, lists.drop, filter(None, users))
+
+
+def _after_commit(name: str, drop: Callable[[Iterable[str]], None], ids: Iterable[str]) -> None:
+    listed = list(ids)
+    if listed:
         on_commit(
-            NAME,
-            lambda ids, tags, values: hashes.drop(ids),
-            ids=digests,
+            name,
+            lambda ids, tags, values: drop(ids),
+            ids=listed,
             tags=(),
             values={},
-            using=_using(),
+            using=rows.database(),
         )
-
-
-def _using() -> str:
-    return router.db_for_write(Session)
 
 
 _recovering = threading.Lock()
@@ -276,8 +290,7 @@ def recover() -> None:
         if known == _recovered:
             _sweep_at = now + SWEEP
         hashes.ping()
-        doubtful = _in_doubt(sure=known == _recovered)
-        if doubtful:
+        for doubtful in rows.chunks(_in_doubt(sure=known == _recovered)):
             hashes.forget(doubtful)
             rows.settled(doubtful, time.time())
         _recovered, _sweep_at = known, now + SWEEP

@@ -9,18 +9,21 @@ is asked again. Without the database nothing can be created or changed: Django's
 """
 
 import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from accounts import session_rows as rows
 from accounts import session_tiers as tiers
 from accounts.models import new_session_id
-from accounts.session_state import State, digest_of, limits, new_token
+from accounts.session_state import State, digest_of, hashed, limits, new_token
 from caching import Read
+from caching.commit import in_transaction
 
 EXPIRY = "_session_expiry"
 
@@ -40,8 +43,10 @@ class SessionStore(SessionBase):
         self.read: Read[State] | None = None
         # As it was loaded or saved: what the next save compares with.
         self.state: State | None = None
-        # What a session under a new token goes on from.
-        self._continued: State | None = None
+        # What a session goes on from that was ended before its token changed: only a new password lets it.
+        self._ended: State | None = None
+        # Keys of each save in a transaction that has not committed: `state` may be ahead of the row in them.
+        self._unsettled: list[frozenset[str]] = []
 
     def load(self) -> dict[str, Any]:
         """The data; an empty dict, and no key any more, for a session that is not there."""
@@ -55,7 +60,7 @@ class SessionStore(SessionBase):
     def exists(self, session_key: str | None) -> bool:
         """Whether there is a session of this key."""
         digest = digest_of(session_key)
-        return digest is not None and rows.find(digest, time.time()) is not None
+        return digest is not None and bool(tiers.look([digest], time.time()))
 
     def create(self) -> None:
         """Give the data at hand a session of its own, under a new token."""
@@ -73,7 +78,10 @@ class SessionStore(SessionBase):
             raise CreateError if must_create else UpdateError
         encoded = {key: self._encoded(value) for key, value in data.items()}
         if must_create:
-            self.state = self._created(digest, data, encoded)
+            before, self._ended = self._ended, None
+            if before is not None and not self._has_new_password(before, data):
+                raise UpdateError
+            self.state = self._created(digest, data, encoded, before)
             return None
         if self.state is None:  # the data was replaced without being loaded
             found = tiers.find(digest)
@@ -83,12 +91,15 @@ class SessionStore(SessionBase):
             raise UpdateError
         if before.data.get(SESSION_KEY) != encoded.get(SESSION_KEY):
             # Whoever knew the token before the login must not know it after (fixation).
-            self.cycle_key()
+            self.restart()
             return self.create()
-        changed = {key: text for key, text in encoded.items() if before.data.get(key) != text}
-        gone = before.data.keys() - encoded
+        return self._change(digest, before, encoded)
+
+    def _change(self, digest: str, before: State, encoded: Mapping[str, str]) -> None:
+        unsettled = frozenset().union(*self._unsettled)
+        changed, gone = _difference(before.data, encoded, unsettled)
         if not (changed or gone):
-            return None
+            return
 
         def alter(state: State) -> State:
             merged = {key: text for key, text in state.data.items() if key not in gone} | changed
@@ -97,37 +108,53 @@ class SessionStore(SessionBase):
             idle, ends = limits(state.created, expiry)
             return state._replace(data=merged, idle=idle, ends=ends)
 
-        self.state = tiers.change(digest, alter, known=before)
+        self.state = tiers.change(digest, alter, known=None if unsettled else before)
         if self.state is None:
             raise UpdateError
-        return None
+        if in_transaction():
+            keys = unsettled | changed.keys() | gone
+            self._unsettled.append(keys)
+            transaction.on_commit(partial(self._unsettled.remove, keys), using=rows.database())
+        else:
+            self._unsettled.clear()
 
     def delete(self, session_key: str | None = None) -> None:
         """End a session, this one if no key is given; in every process from its next request on."""
         digest = digest_of(self.session_key if session_key is None else session_key)
         if session_key is None:
-            self.state = None
+            self._ended = self.state = None
         if digest is not None:
             tiers.end(digest)
 
     def cycle_key(self) -> None:
-        """Go on with the same data under a new token, which the next save makes; the old one is no more.
+        """Go on with the same data, limits and metadata under a new token; the old one ends in the same step.
 
-        The absolute limit and the metadata go on too, unless the next save is of another user.
+        What was ended meanwhile does not go on: the next save raises UpdateError. It does if a new password
+        ended it, and the hash of that is in the data by then, as from Django's `update_session_auth_hash`.
         """
         data: dict[str, Any] = self._get_session()  # type: ignore[attr-defined]
-        old = self.session_key
-        self._session_key = None
-        self._session_cache = data
-        self._continued, self.state = self.state, None
+        old, before = digest_of(self.session_key), self.state
+        self._session_key = self.state = None
+        self._unsettled = []
         self.modified = True
-        if old is not None:
-            self.delete(old)
+        if old is None or before is None:
+            return
+        token = new_token()
+        encoded = {key: self._encoded(value) for key, value in data.items()}
+        try:
+            self.state = self._created(hashed(token), data, encoded, before, replaced=old)
+        except rows.Gone:
+            self._ended = before
+        else:
+            self._session_key = token
 
     def restart(self) -> None:
-        """`cycle_key` for a login: the limits begin anew, also for a user who was logged in already."""
-        self.cycle_key()
-        self._continued = None
+        """`cycle_key` for a login: nothing goes on but the data, and the next save begins the new session."""
+        self._get_session()  # type: ignore[attr-defined]
+        self.delete()
+        self._session_key = None
+        self._unsettled = []
+        self.modified = True
 
     async def acycle_key(self) -> None:
         """`cycle_key` for async callers."""
@@ -138,9 +165,16 @@ class SessionStore(SessionBase):
         """Delete the rows of sessions that are over; `manage.py clearsessions` calls this."""
         tiers.clear_expired()
 
-    def _created(self, digest: str, data: dict[str, Any], encoded: dict[str, str]) -> State:
+    def _created(
+        self,
+        digest: str,
+        data: Mapping[str, Any],
+        encoded: dict[str, str],
+        before: State | None,
+        replaced: str | None = None,
+    ) -> State:
+        """A new session, which goes on from `before` if that is of the same user."""
         now = time.time()
-        before, self._continued = self._continued, None
         if before is not None and before.data.get(SESSION_KEY) != encoded.get(SESSION_KEY):
             before = None
         created = before.created if before is not None else now
@@ -159,10 +193,23 @@ class SessionStore(SessionBase):
             ends=ends,
         )
         try:
-            tiers.create(digest, state)
+            tiers.create(digest, state, replaced)
         except IntegrityError as error:
             raise CreateError from error
         return state
+
+    def _has_new_password(self, before: State, data: Mapping[str, Any]) -> bool:
+        """Whether the session ended by a new password, and whoever set that vouches for this one.
+
+        It is what Django's `update_session_auth_hash` does: the hash is no longer that of the old password.
+        """
+        users = get_user_model()._default_manager.filter(pk=data.get(SESSION_KEY))
+        user: Any = users.first() if SESSION_KEY in data else None
+        if user is None or data.get(HASH_SESSION_KEY) != user.get_session_auth_hash():
+            return False
+        old = before.data.get(HASH_SESSION_KEY)
+        good = {user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()}
+        return old is not None and self._decoded(old) not in good
 
     def _encoded(self, value: Any) -> str:
         text: bytes = self.serializer().dumps(value)
@@ -170,3 +217,13 @@ class SessionStore(SessionBase):
 
     def _decoded(self, text: str) -> Any:
         return self.serializer().loads(text.encode("latin-1"))
+
+
+def _difference(
+    before: Mapping[str, str], after: Mapping[str, str], unsettled: frozenset[str]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """What is to be set and what to be deleted; the keys `unsettled` are written in any case."""
+    changed = {
+        key: text for key, text in after.items() if key in unsettled or before.get(key) != text
+    }
+    return changed, (unsettled | before.keys()) - after.keys()

@@ -234,8 +234,8 @@ def test_a_session_revoked_while_it_is_created_stays_revoked(
 ) -> None:
     create = rows.create
 
-    def create_then_revoke(digest: str, state: Any) -> Any:
-        evicted = create(digest, state)
+    def create_then_revoke(*args: Any, **options: Any) -> Any:
+        evicted = create(*args, **options)
         tiers.revoke(Session.objects.filter(user=ada))
         return evicted
 

@@ -17,6 +17,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisClusterException, RedisError
 
 from accounts.visitors import address_of
+from caching.node import current
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,9 @@ def _usage(
 ) -> dict[str, Any] | None:
     """What django-ratelimit knows after counting; None if it could not count."""
     global _blind
+    if not current().far.breaker.closed:
+        # Each count would wait for the timeout that the kernel has learnt to avoid.
+        return None
     try:
         usage: dict[str, Any] | None = get_usage(
             request, group=group, key=key, rate=rate, increment=increment

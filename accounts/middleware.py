@@ -23,10 +23,23 @@ class VisitorSession(SessionStore):
 
     # Whether it came in the Authorization header: then it goes into no cookie.
     bearer = False
+    # The session of the cookie that came beside it; a login ends both.
+    beside: SessionStore | None = None
 
     def __init__(self, session_key: str | None, request: HttpRequest) -> None:
         super().__init__(session_key)
         self._request = request
+
+    def cycle_key(self) -> None:
+        """As any session; but nobody could tell a bearer the new token, so theirs stays."""
+        if not self.bearer:
+            super().cycle_key()
+
+    def restart(self) -> None:
+        """As any session, and end the one beside it."""
+        super().restart()
+        if self.beside is not None:
+            self.beside.delete()
 
     @cached_property
     def ip(self) -> str:  # type: ignore[override]

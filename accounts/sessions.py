@@ -41,11 +41,14 @@ class SessionStore(SessionBase):
         super().__init__(session_key)
         # How the session was loaded; None if it was not.
         self.read: Read[State] | None = None
-        # As it was loaded or saved: what the next save compares with.
+        # All of it, as it was when it was loaded or saved.
         self.state: State | None = None
+        # Its data as far as this object has seen it: what the next save compares with. The state may have
+        # keys that another request has set meanwhile.
+        self._seen: Mapping[str, str] = {}
         # What a session goes on from that was ended before its token changed: only a new password lets it.
         self._ended: State | None = None
-        # Keys of each save in a transaction that has not committed: `state` may be ahead of the row in them.
+        # Keys of each save in a transaction that has not committed: the row may be behind in them.
         self._unsettled: list[frozenset[str]] = []
 
     def load(self) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class SessionStore(SessionBase):
         if self.state is None:
             self._session_key = None
             return {}
+        self._seen = self.state.data
         return {key: self._decoded(text) for key, text in self.state.data.items()}
 
     def exists(self, session_key: str | None) -> bool:
@@ -81,15 +85,16 @@ class SessionStore(SessionBase):
             before, self._ended = self._ended, None
             if before is not None and not self._has_new_password(before, data):
                 raise UpdateError
-            self.state = self._created(digest, data, encoded, before)
+            self.state, self._seen = self._created(digest, data, encoded, before), encoded
             return None
         if self.state is None:  # the data was replaced without being loaded
             found = tiers.find(digest)
             self.state = found.value if found is not None else None
+            self._seen = self.state.data if self.state is not None else {}
         before = self.state
         if before is None:
             raise UpdateError
-        if before.data.get(SESSION_KEY) != encoded.get(SESSION_KEY):
+        if self._seen.get(SESSION_KEY) != encoded.get(SESSION_KEY):
             # Whoever knew the token before the login must not know it after (fixation).
             self.restart()
             return self.create()
@@ -97,7 +102,7 @@ class SessionStore(SessionBase):
 
     def _change(self, digest: str, before: State, encoded: Mapping[str, str]) -> None:
         unsettled = frozenset().union(*self._unsettled)
-        changed, gone = _difference(before.data, encoded, unsettled)
+        changed, gone = _difference(self._seen, encoded, unsettled)
         if not (changed or gone):
             return
 
@@ -109,6 +114,7 @@ class SessionStore(SessionBase):
             return state._replace(data=merged, idle=idle, ends=ends)
 
         self.state = tiers.change(digest, alter, known=None if unsettled else before)
+        self._seen = encoded
         if self.state is None:
             raise UpdateError
         if in_transaction():
@@ -143,6 +149,7 @@ class SessionStore(SessionBase):
         encoded = {key: self._encoded(value) for key, value in data.items()}
         try:
             self.state = self._created(hashed(token), data, encoded, before, replaced=old)
+            self._seen = encoded
         except rows.Gone:
             self._ended = before
         else:
@@ -203,8 +210,8 @@ class SessionStore(SessionBase):
 
         It is what Django's `update_session_auth_hash` does: the hash is no longer that of the old password.
         """
-        users = get_user_model()._default_manager.filter(pk=data.get(SESSION_KEY))
-        user: Any = users.first() if SESSION_KEY in data else None
+        users = get_user_model()._default_manager
+        user: Any = users.filter(pk=data[SESSION_KEY]).first() if SESSION_KEY in data else None
         if user is None or data.get(HASH_SESSION_KEY) != user.get_session_auth_hash():
             return False
         old = before.data.get(HASH_SESSION_KEY)

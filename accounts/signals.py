@@ -21,4 +21,6 @@ def on_user_saved(instance: User, created: bool, update_fields: Any, **_: Any) -
 
 def on_user_deleted(instance: User, **_: Any) -> None:
     """`pre_delete`: the rows go with the user, and Redis must hear of it."""
+    # In the order of a login: the user first, then their sessions.
+    User.objects.select_for_update().filter(pk=instance.pk).first()
     tiers.revoke(Session.objects.filter(user=instance))

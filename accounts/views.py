@@ -209,10 +209,11 @@ def _user(request: Request) -> User:
 
 
 def _with_presented_session(request: Request) -> HttpRequest:
-    """The request with the session it presents, if as a bearer, for the login to end it."""
+    """The request with the sessions it presents, as a bearer and as a cookie, for the login to end them."""
     inner: HttpRequest = request._request
     session = presented_session(inner)
     if session is not None:
+        session.beside = inner.session  # type: ignore[assignment]
         inner.session = session
     return inner
 

@@ -121,7 +121,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: a problem under /api/, Django's own page elsewhere."""
     if not _is_api(request):
         return defaults.bad_request(request, exception)
-    return _answer(problem(HTTPStatus.BAD_REQUEST, "The request is malformed."))
+    # A session that was ended meanwhile comes here too, and that is nobody else's business.
+    headers = {"Cache-Control": "no-store"}
+    return _answer(problem(HTTPStatus.BAD_REQUEST, "The request is malformed."), headers)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -110,6 +110,18 @@ def test_a_save_writes_only_what_changed() -> None:
     assert data_of(token) == {"left": 2, "right": 2}
 
 
+def test_a_second_save_keeps_what_another_request_saved_between_load_and_first() -> None:
+    token = a_session(a=1)
+    first, second = SessionStore(token), SessionStore(token)
+    first["a"] = 2
+    second["b"] = 2
+    second.save()
+    first.save()
+    first["a"] = 3
+    first.save()
+    assert data_of(token) == {"a": 3, "b": 2}
+
+
 def test_a_key_that_one_request_deletes_stays_deleted() -> None:
     token = a_session(left=1, right=1)
     first, second = SessionStore(token), SessionStore(token)

@@ -2,10 +2,11 @@
 
 Every actor hands control back around each call of Redis and each statement on the table, so that another may
 come in between; a failure names its seed, and the same seed plays the same interleaving. Promises tested: a
-session that was ended answers nobody who asks later; what a request has saved no later request misses; a
-user never has more sessions than the cap. The oracle is plain Python.
+session that was ended answers nobody who asks later, under no token; what a request has saved no later
+request misses; a user never has more sessions than the cap. The oracle is plain Python.
 """
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +15,14 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
+from django.db import transaction
 
 from accounts import session_hashes as hashes
+from accounts import session_lists as lists
 from accounts import session_rows as rows
+from accounts import session_tiers as tiers
 from accounts.models import Session, User
-from accounts.session_state import digest_of
+from accounts.session_state import digest_of, hashed
 from accounts.sessions import SessionStore
 from accounts.tests.test_sessions import a_session
 from caching.errors import FarDown
@@ -39,27 +43,36 @@ class World:
         self.scheduler = Scheduler(self.choose)
         self.user = user
         self.redis_down = False
+        # All actors share a connection, so nobody else may have a turn while one is in a transaction.
+        self.in_transaction = False
         self.ended: set[str] = set()
         # By token and key: the last value whose save has returned, each key has one writer.
         self.saved: dict[tuple[str, str], int] = {}
         self.logged_in: list[str] = []
+        # What the sessions of the user became under new tokens, and whether all of them were revoked.
+        self.rotated: list[str] = []
+        self.all_revoked = False
+
+    def pause(self, what: str) -> None:
+        if not self.in_transaction:
+            self.scheduler.pause(what)
 
     def stepped(self, call: Callable[..., Any], what: str) -> Callable[..., Any]:
         def stepped(*args: Any, **options: Any) -> Any:
-            self.scheduler.pause(f"before {what}")
+            self.pause(f"before {what}")
             answer = call(*args, **options)
-            self.scheduler.pause(f"after {what}")
+            self.pause(f"after {what}")
             return answer
 
         return stepped
 
     def far(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(operation: Callable[[Any], Any]) -> Any:
-            self.scheduler.pause("before redis")
+            self.pause("before redis")
             if self.redis_down:
                 raise FarDown("down, says the simulation")
             answer = call(operation)
-            self.scheduler.pause("after redis")
+            self.pause("after redis")
             return answer
 
         return guarded
@@ -82,6 +95,8 @@ class World:
             floor = {key: value for (of, key), value in self.saved.items() if of == token}
             store = SessionStore(token)
             data = store.load()
+            if store.state is not None:
+                data["metadata"] = json.loads(store.state.metadata).get("turn", 0)
             if ended:
                 assert store.session_key is None, "an ended session answered"
             if store.session_key is not None:
@@ -97,6 +112,53 @@ class World:
         for _ in range(self.choose.randint(1, 2)):
             self.logged_in.append(a_session(self.user))
             assert rows.live(time.time()).filter(user=self.user).count() <= CAP
+
+    def patch(self, token: str) -> None:
+        digest = hashed(token)
+        for value in range(1, self.choose.randint(2, 4)):
+            if tiers.merge_metadata(digest, {"turn": value}) is None:
+                return
+            self.saved[token, "metadata"] = value
+
+    def write_and_roll_back(self, token: str) -> None:
+        store = SessionStore(token)
+        self.in_transaction = True
+        try:
+            with transaction.atomic():
+                store["rolled"] = 1
+                store.save()
+                raise RuntimeError
+        except UpdateError:
+            return
+        except RuntimeError:
+            store["after"] = 1
+        finally:
+            self.in_transaction = False
+        try:
+            store.save()
+        except UpdateError:
+            return
+        if store.session_key == token:
+            self.saved[token, "rolled"] = self.saved[token, "after"] = 1
+
+    def rotate(self, token: str) -> None:
+        store = SessionStore(token)
+        if not store.items():
+            return
+        revoked = self.all_revoked
+        try:
+            store.cycle_key()
+            store.save()
+        except UpdateError:
+            return
+        assert not revoked, "a session went on under a new token after all were revoked"
+        assert store.session_key is not None
+        self.rotated.append(store.session_key)
+
+    def revoke_all(self) -> None:
+        if self.choose.random() < 0.5:
+            tiers.revoke(Session.objects.filter(user=self.user))
+            self.all_revoked = True
 
     def trouble(self, tokens: list[str]) -> None:
         for _ in range(self.choose.randint(0, 10)):
@@ -125,7 +187,8 @@ def ada(settings: Any) -> User:
 def node(caching_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     """A node of the sessions' own, whose bus does not run: it would be a thread beside the actors."""
     node = Node(alias="default", prefix=caching_prefix)
-    monkeypatch.setattr(hashes, "current", lambda: node)
+    for layer in (hashes, lists):
+        monkeypatch.setattr(layer, "current", lambda: node)
     yield node
     node.close()
 
@@ -133,7 +196,7 @@ def node(caching_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]
 def play(seed: int, user: User, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(seed, user, node)
     far = node.far
-    tokens = [a_session(a=0), a_session(a=0)]
+    tokens, of_user = [a_session(a=0), a_session(a=0)], a_session(user)
     with monkeypatch.context() as patch:
         patch.setattr(far, "guarded", world.far(far.guarded))
         for name in ("find", "create", "change", "revoke", "doubt"):
@@ -144,6 +207,10 @@ def play(seed: int, user: User, node: Node, monkeypatch: pytest.MonkeyPatch) -> 
             spawn(partial(world.write, token, "right"))
             spawn(partial(world.read, token))
             spawn(partial(world.end, token))
+            spawn(partial(world.patch, token))
+        spawn(partial(world.write_and_roll_back, tokens[0]))
+        spawn(partial(world.rotate, of_user))
+        spawn(world.revoke_all)
         for _ in range(2):
             spawn(world.log_in)
         spawn(partial(world.trouble, tokens))
@@ -156,10 +223,14 @@ def settle(world: World, tokens: list[str]) -> None:
     for token in tokens:
         store = SessionStore(token)
         data = store.load()
+        if store.state is not None:
+            data["metadata"] = json.loads(store.state.metadata).get("turn", 0)
         assert (store.session_key is None) == (token in world.ended)
         for (of, key), value in world.saved.items():
             if of == token and token not in world.ended:
                 assert data.get(key) == value, (key, data, value)
+    if world.all_revoked:
+        assert not any(SessionStore(token).load() for token in world.rotated)
     assert sum(SessionStore(token).load() != {} for token in world.logged_in) <= CAP
     Session.objects.all().delete()
 

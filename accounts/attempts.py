@@ -83,20 +83,24 @@ def _usage(
     global _blind
     if not current().far.breaker.closed:
         # Each count would wait for the timeout that the kernel has learnt to avoid.
+        _blinded("it is down")
         return None
     try:
         usage: dict[str, Any] | None = get_usage(
             request, group=group, key=key, rate=rate, increment=increment
         )
     except (ConnectionInterrupted, RedisError, RedisClusterException, OSError) as error:
-        if not _blind:
-            _blind = True
-            logger.warning(
-                "logins are not counted: Redis does not answer (%s)", type(error).__name__
-            )
+        _blinded(type(error).__name__)
         return None
     _blind = False
     return usage
+
+
+def _blinded(why: str) -> None:
+    global _blind
+    if not _blind:
+        _blind = True
+        logger.warning("logins are not counted: Redis does not answer (%s)", why)
 
 
 def _wait(usage: dict[str, Any]) -> int:

@@ -5,6 +5,7 @@ rule is the test's name.
 """
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -181,6 +182,22 @@ def test_a_login_ends_the_session_it_presents_as_a_bearer(ada: User) -> None:
     assert lives(second)
 
 
+def test_a_login_ends_both_sessions_it_presents(client: Client, ada: User) -> None:
+    of_cookie = log_in(client)["token"]
+    of_bearer = log_in(Client())["token"]
+    token = log_in(client, headers={"Authorization": f"Bearer {of_bearer}"})["token"]
+    assert [lives(each) for each in (of_cookie, of_bearer, token)] == [False, False, True]
+
+
+def test_a_failed_login_ends_neither_session_it_presents(client: Client, ada: User) -> None:
+    of_cookie = log_in(client)["token"]
+    of_bearer = log_in(Client())["token"]
+    body = {"username": "ada", "password": "wrong"}
+    headers = {"Authorization": f"Bearer {of_bearer}"}
+    assert client.post(LOGIN, body, JSON, headers=headers).status_code == 401
+    assert [lives(each) for each in (of_cookie, of_bearer)] == [True, True]
+
+
 def test_an_old_or_senseless_token_locks_nobody_out(ada: User) -> None:
     client = Client(headers={"Authorization": "Bearer old"})
     client.cookies["sessionid"] = "of old"
@@ -333,3 +350,21 @@ def test_without_redis_everybody_may_log_in_and_the_log_says_so_once(
     said = [record for record in caplog.records if record.name == "accounts.attempts"]
     assert len(said) == 1
     assert PASSWORD not in caplog.text
+
+
+def test_while_redis_is_known_to_be_down_a_login_does_not_ask_it(
+    client: Client,
+    ada: User,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.LOGINS_BY_IP = "1/m"
+    monkeypatch.setattr(attempts, "_blind", False)
+    far = SimpleNamespace(breaker=SimpleNamespace(closed=False))
+    monkeypatch.setattr(attempts, "current", lambda: SimpleNamespace(far=far))
+    monkeypatch.setattr(attempts, "get_usage", lambda *_, **__: pytest.fail("asked"))
+    with caplog.at_level(logging.WARNING, "accounts.attempts"):
+        for _ in range(3):
+            assert_problem(attempt(Client(), "ada", "wrong"), 401)
+    assert sum(record.name == "accounts.attempts" for record in caplog.records) == 1

@@ -20,6 +20,8 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts import session_hashes as hashes
+from accounts import session_rows as rows
+from accounts import session_tiers as tiers
 from accounts.models import SESSION_ID, Session, User
 from accounts.session_state import digest_of
 from accounts.sessions import SessionStore
@@ -36,6 +38,7 @@ from accounts.tests.clients import (
     lives,
     log_in,
 )
+from accounts.views import SessionViewSet
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -466,3 +469,24 @@ def test_without_the_database_nobody_is_told_to_log_in_again(client: Client, ada
 
 def log_in_attempt() -> Any:
     return Client().post(LOGIN, {"username": "ada", "password": PASSWORD}, JSON)
+
+
+def test_nobody_keeps_the_answer_to_a_request_whose_session_ended_meanwhile(
+    client: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(client)
+    change = rows.change
+
+    def end_first(*args: Any, **options: Any) -> Any:
+        tiers.revoke(Session.objects.filter(user=ada))
+        return change(*args, **options)
+
+    monkeypatch.setattr(rows, "change", end_first)
+    listed = SessionViewSet.list
+
+    def list_and_change(self: SessionViewSet, request: Any) -> Any:
+        request._request.session["a"] = 1
+        return listed(self, request)
+
+    monkeypatch.setattr(SessionViewSet, "list", list_and_change)
+    assert_problem(client.get(SESSIONS), 400)

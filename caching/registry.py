@@ -1,9 +1,10 @@
 """Which caches this process has declared: what the scoreboard, the metrics and the bus go by.
 
 Declaring happens at import, before settings or Redis are touched. A second cache of the same name is an
-error at that moment, since their entries would mix.
+error at that moment, since their entries would mix. What is no cache declares what it counts here as well.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from caching.errors import DuplicateName
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _caches: dict[str, "TieredCache[Any]"] = {}
 _counted: set[str] = set()
+_tallied: dict[str, Mapping[str, str]] = {}
 
 
 def register(cache: "TieredCache[Any]") -> None:
@@ -37,3 +39,17 @@ def count_as(name: str) -> None:
 def counted() -> tuple[str, ...]:
     """Every name under which something is counted."""
     return tuple(sorted(_counted | set(_caches)))
+
+
+def tally_as(name: str, numbers: Mapping[str, str]) -> None:
+    """Have the reports cover numbers that are none of a cache's, each with a line that says what it is.
+
+    Raises DuplicateName for a name that counts something else.
+    """
+    if _tallied.setdefault(name, numbers) != numbers:
+        raise DuplicateName(f"something else is tallied as {name!r} already; take another name")
+
+
+def tallied() -> Mapping[str, Mapping[str, str]]:
+    """The numbers that are none of a cache's, by name: what each of them is."""
+    return _tallied

@@ -22,13 +22,13 @@ if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + time[2] / 1000
 end
-local last, head, slots, known, kept, lives = -math.huge, 0, 1, 0, 0, {}
+local last, head, slots, known, held, lives = -math.huge, 0, 1, 0, 0, {}
 local header = redis.call('GETRANGE', key, 0, 144)
 if header ~= '' then
   last, head, slots, known = struct.unpack('<dI4I4B', header)
   for i = 1, known do
     local period, live = struct.unpack('<I4I4', header, 10 + 8 * i)
-    lives[period], kept = live, math.max(kept, live)
+    lives[period], held = live, math.max(held, live)
   end
 end
 local start, windows = 17 + 8 * known, (#ARGV - 3) / 2
@@ -61,12 +61,13 @@ local function within(live, period)
   return outside, oldest
 end
 
-local answer, changed, longest, most = { 0, 0 }, known ~= windows, 0, 0
+local answer, changed, kept, longest, most = { 0, 0 }, known ~= windows, 0, 0, 0
 for i = 1, windows do
   local limit, period, oldest = tonumber(ARGV[2 * i + 2]), tonumber(ARGV[2 * i + 3])
   changed = changed or not lives[period]
-  lives[period], oldest = within(lives[period] or kept, period)
+  lives[period], oldest = within(lives[period] or held, period)
   local live, age = lives[period], limit - cost
+  kept = math.max(kept, live)
   if live > age then
     local wait = math.ceil((age == live - 1 and oldest or moment(age)) + period - now)
     if wait > answer[2] then
@@ -81,7 +82,7 @@ for i = 1, windows do
 end
 
 if answer[1] == 0 and ARGV[2] == '1' then
-  kept, last = lives[longest], math.max(math.ceil(now), last)
+  last = math.max(math.ceil(now), last)
   if changed or kept + cost > slots then
     local first = (head - kept) % slots
     local straight = math.min(kept, slots - first)
@@ -90,8 +91,8 @@ if answer[1] == 0 and ARGV[2] == '1' then
     while slots < kept + cost do
       slots = 2 * slots
     end
-    -- Never more than the longest window can fill.
-    slots = math.min(slots, most)
+    -- Never more than the longest window can fill, as far as that is room enough.
+    slots = math.min(slots, math.max(most, kept + cost))
     redis.call('SET', key, string.rep('\0', start) .. log .. string.rep('\0', 4 * (slots - kept)))
   end
   local straight, unit = math.min(cost, slots - head), struct.pack('<I4', last % 4294967296)

@@ -166,9 +166,7 @@ def _ask(
     return Decision(True, 0.0, standings, "redis")
 
 
-def _without_redis(
-    bucket: str, windows: tuple[Window, ...], cost: int, *, spend: bool
-) -> Decision:
+def _without_redis(bucket: str, windows: tuple[Window, ...], cost: int, *, spend: bool) -> Decision:
     match getattr(settings, "RATELIMIT_ON_FAILURE", "local"):
         case "open":
             return Decision(

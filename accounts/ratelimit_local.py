@@ -42,9 +42,7 @@ class Verdict(NamedTuple):
 class LocalLimiter:
     """Thread-safe; `now` is a monotonic clock in nanoseconds, `memory` bytes."""
 
-    def __init__(
-        self, now: Callable[[], int] = time.monotonic_ns, *, memory: int = MEMORY
-    ) -> None:
+    def __init__(self, now: Callable[[], int] = time.monotonic_ns, *, memory: int = MEMORY) -> None:
         self._now = now
         self._lock = threading.Lock()
         # The moments of each bucket's units, the oldest first.

@@ -28,9 +28,7 @@ class Oracle:
         self.units: dict[int, list[int]] = {}
         self.last = -math.inf
 
-    def decide(
-        self, now: float, windows: Sequence[Window], cost: int, *, spend: bool
-    ) -> Figures:
+    def decide(self, now: float, windows: Sequence[Window], cost: int, *, spend: bool) -> Figures:
         known = max(self.units.values(), key=len, default=[])
         inside = {
             period: [

@@ -1,9 +1,9 @@
 """Rate limits: how many calls a bucket, such as a key or a user, may make in any window of time.
 
-Pattern: an exact sliding window. One string in Redis holds the moments of a bucket's accepted calls, 4 bytes each;
-one script decides by all windows at once, on the server's clock (`scripts/rate_limit.lua`, docs/rate-limits.md).
-Promises: at no moment do more than `limit` units lie within `period`, over all processes; a call is counted by
-all windows or by none, a refused one by none; a unit's place is free to the millisecond.
+Pattern: an exact sliding window. One string in Redis holds the moments of a bucket's accepted calls, 4 bytes
+each; one script decides by all windows at once, on the server's clock (`scripts/rate_limit.lua`).
+Promises: at no moment do more than `limit` units lie within `period`, over all processes; a call is counted
+by all windows or by none, a refused one by none; a unit's place is free to the millisecond.
 On failure: without Redis `settings.RATELIMIT_ON_FAILURE` decides: `local` (a window in this process, of the
 limit's share: `RATELIMIT_WORKERS`), `open` (everything is let through), `closed` (nothing is).
 """
@@ -71,7 +71,7 @@ class Decision(NamedTuple):
 
     @property
     def tightest(self) -> Standing:
-        """The window that refuses the longest; else the one with the fewest units left, or the longer of two."""
+        """The window that refuses the longest; else that with the fewest units left, the longer of two."""
         return self.refused_by or min(
             self.standings, key=lambda each: (each.remaining, -each.window.period)
         )

@@ -1,7 +1,7 @@
 """Windows of a rate limit: how many units, in how many seconds, and how people write that.
 
-Promises: `parse` knows `1000/h`, `20/s, 1000/hour`, `5/10m`, `100/30 seconds`; what it and `check` let pass can
-be counted exactly by `accounts.ratelimit`.
+Promises: `parse` knows `1000/h`, `20/s, 1000/hour`, `5/10m`, `100/30 seconds`; what it and `check` let
+pass can be counted exactly by `accounts.ratelimit`.
 On failure: ValueError with one line that says what is wrong, and with what.
 """
 

@@ -1,7 +1,7 @@
 """The limiter against a plain one that keeps every moment: 100,000 random steps, no difference in any figure.
 
-Promises tested: through `hit`, `peek` and `reset`, on the real script, on fractions of milliseconds; clocks step
-back, plans change, calls have weights. On failure: the seed, the step, and what either of the two said.
+Promises tested: through `hit`, `peek` and `reset`, on the real script, on fractions of milliseconds; clocks
+step back, plans change, calls have weights. On failure: the seed, the step, and what either of the two said.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Limits without Redis: by the setting, never an error, never a hang; and exact again when it is back.
 
-Promises tested: with a server that is really killed, frozen, or full. On failure: the name of the test is the rule
-that broke.
+Promises tested: with a server that is really killed, frozen, or full. On failure: the name of the test is the
+rule that broke.
 """
 
 import threading

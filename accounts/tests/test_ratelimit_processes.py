@@ -1,7 +1,7 @@
 """A limit is a limit, however many threads of however many processes call at once.
 
-Promises tested: 4 processes of 16 threads each, that share nothing but Redis. On failure: what was allowed, and
-by whom it was decided.
+Promises tested: 4 processes of 16 threads each, that share nothing but Redis. On failure: what was allowed,
+and by whom it was decided.
 """
 
 import os

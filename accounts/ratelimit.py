@@ -10,13 +10,13 @@ limit's share: `RATELIMIT_WORKERS`), `open` (everything is let through), `closed
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from django.conf import settings
 
-from accounts import ratelimit_local
+from accounts import ratelimit_hours, ratelimit_local
+from accounts.ratelimit_hours import Hour, usage
 from accounts.ratelimit_windows import Window, check, parse
 from caching.errors import FarDown
 from caching.far import Call
@@ -30,7 +30,6 @@ NAME = "ratelimit"
 SCRIPT = read(__file__, "rate_limit")
 # Seconds after which it is worth to ask again, where nothing is let through without Redis.
 CLOSED = 5.0
-HOURS = 24
 # Bytes: the moment that tests put in place of the server's clock.
 _now = b""
 
@@ -77,30 +76,25 @@ class Decision(NamedTuple):
         )
 
 
-class Hour(NamedTuple):
-    """The calls of one hour, whatever they cost."""
-
-    start: datetime
-    allowed: int
-    refused: int
-
-
 def hit(
     bucket: str, windows: Sequence[Window], *, cost: int = 1, by_the_hour: bool = False
 ) -> Decision:
     """Decide a call of `cost` units, and record it if it is allowed; one round trip.
 
-    `by_the_hour` has `usage` know of it. Raises ValueError for a cost that no window could ever allow.
+    `by_the_hour` has `usage` know of it, a second later. Raises ValueError for a cost below 1, or above the
+    smallest limit: no window could ever allow it.
     """
     windows = tuple(windows)
     args = _args(windows, cost)
     tally = current().ledger.tally(NAME)
     try:
-        decision = _ask(bucket, windows, [cost, 1, _now, *args], by_the_hour=by_the_hour)
+        decision = _ask(bucket, windows, [cost, 1, _now, *args])
     except FarDown:
         tally["degraded"] += 1
         decision = _without_redis(bucket, windows, cost, spend=True)
     tally["allowed" if decision.allowed else "refused"] += 1
+    if by_the_hour:
+        ratelimit_hours.called(bucket, allowed=decision.allowed)
     return decision
 
 
@@ -109,7 +103,7 @@ def peek(bucket: str, windows: Sequence[Window], *, cost: int = 1) -> Decision:
     windows = tuple(windows)
     args = _args(windows, cost)
     try:
-        return _ask(bucket, windows, [cost, 0, _now, *args], by_the_hour=False)
+        return _ask(bucket, windows, [cost, 0, _now, *args])
     except FarDown:
         return _without_redis(bucket, windows, cost, spend=False)
 
@@ -122,25 +116,6 @@ def reset(bucket: str) -> None:
     far.guarded(lambda client: client.delete(key))
 
 
-def usage(bucket: str) -> list[Hour]:
-    """The last 24 hours by the server's clock, the current one last, of calls counted `by_the_hour`.
-
-    Raises FarDown.
-    """
-    far = current().far
-    key = far.key("u", far.shard_of(bucket), bucket)
-    counted: dict[bytes, bytes] = far.guarded(lambda client: client.hgetall(key))
-    this = int(datetime.now(UTC).timestamp()) // 3600
-    return [
-        Hour(
-            datetime.fromtimestamp(hour * 3600, UTC),
-            int(counted.get(b"a%d" % hour, 0)),
-            int(counted.get(b"r%d" % hour, 0)),
-        )
-        for hour in range(this - HOURS + 1, this + 1)
-    ]
-
-
 @lru_cache(maxsize=1024)
 def _args(windows: tuple[Window, ...], cost: int) -> tuple[bytes, ...]:
     """What the script is told of the windows: made, and the call checked, once."""
@@ -148,15 +123,10 @@ def _args(windows: tuple[Window, ...], cost: int) -> tuple[bytes, ...]:
     return tuple(b"%d" % number for limit, period in windows for number in (limit, 1000 * period))
 
 
-def _ask(
-    bucket: str, windows: tuple[Window, ...], args: list[Any], *, by_the_hour: bool
-) -> Decision:
+def _ask(bucket: str, windows: tuple[Window, ...], args: list[Any]) -> Decision:
     far = current().far
-    shard = far.shard_of(bucket)
-    keys = [far.key("r", shard, bucket)]
-    if by_the_hour:
-        keys.append(far.key("u", shard, bucket))
-    refusing, wait, *figures = far.run([Call(SCRIPT, keys, args)])[0]
+    key = far.key("r", far.shard_of(bucket), bucket)
+    refusing, wait, *figures = far.run([Call(SCRIPT, [key], args)])[0]
     standings = tuple(
         Standing(window, figures[2 * number], figures[2 * number + 1] / 1000)
         for number, window in enumerate(windows)

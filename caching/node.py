@@ -21,7 +21,7 @@ from caching.clock import SYSTEM_CLOCK, Clock
 from caching.counters import TALLY, Counts, Ledger
 from caching.errors import FarDown
 from caching.far import Call, Far
-from caching.registry import caches, counted, tallied
+from caching.registry import caches, counted, senders, tallied
 from caching.scripting import COUNT
 
 logger = logging.getLogger(__name__)
@@ -75,6 +75,8 @@ class Node:
         """Send the counts to Redis, if it answers; else they stay for the next time."""
         try:
             self.ledger.flush(self._send_counts)
+            for send in senders():
+                send(self)
         except FarDown:
             return  # kept by the ledger, and the breaker has said why
 

@@ -4,17 +4,19 @@ Declaring happens at import, before settings or Redis are touched. A second cach
 error at that moment, since their entries would mix. What is no cache declares what it counts here as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from caching.errors import DuplicateName
 
 if TYPE_CHECKING:
+    from caching.node import Node
     from caching.tiered import TieredCache
 
 _caches: dict[str, "TieredCache[Any]"] = {}
 _counted: set[str] = set()
 _tallied: dict[str, Mapping[str, str]] = {}
+_senders: list[Callable[["Node"], None]] = []
 
 
 def register(cache: "TieredCache[Any]") -> None:
@@ -53,3 +55,17 @@ def tally_as(name: str, numbers: Mapping[str, str]) -> None:
 def tallied() -> Mapping[str, Mapping[str, str]]:
     """The numbers that are none of a cache's, by name: what each of them is."""
     return _tallied
+
+
+def flush_with(send: Callable[["Node"], None]) -> Callable[["Node"], None]:
+    """Have `send` called whenever a node sends its counts: about once a second, and as it ends.
+
+    A FarDown of it is taken to be known already. Can be a decorator.
+    """
+    _senders.append(send)
+    return send
+
+
+def senders() -> tuple[Callable[["Node"], None], ...]:
+    """What is to be called with the node, when it sends its counts."""
+    return tuple(_senders)

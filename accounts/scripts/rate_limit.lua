@@ -1,7 +1,6 @@
 -- Decide a call by all windows of a bucket at once, on this server's clock; record it if all have room.
 --
 -- KEYS[1]   the bucket's log
--- KEYS[2]   its calls by the hour; left out, they are not counted
 -- ARGV[1]   the cost: how many units the call takes, at most the smallest limit
 -- ARGV[2]   1 to spend them, 0 to look
 -- ARGV[3]   nothing; in tests the moment, in Unix milliseconds
@@ -111,17 +110,5 @@ if answer[1] == 0 and ARGV[2] == '1' then
   end
   redis.call('SETRANGE', key, 0, header)
   redis.call('PEXPIRE', key, longest + 1000)
-end
-
-if KEYS[2] and ARGV[2] == '1' then
-  local hour = math.floor(now / 3600000)
-  if redis.call('HINCRBY', KEYS[2], (answer[1] == 0 and 'a' or 'r') .. hour, 1) == 1 then
-    for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
-      if tonumber(field:sub(2)) <= hour - 24 then
-        redis.call('HDEL', KEYS[2], field)
-      end
-    end
-    redis.call('EXPIRE', KEYS[2], 25 * 3600)
-  end
 end
 return answer

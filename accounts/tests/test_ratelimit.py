@@ -13,7 +13,7 @@ import pytest
 import time_machine
 
 from accounts import ratelimit
-from accounts.ratelimit import Decision, Standing, Window, hit, parse, peek, reset, usage
+from accounts.ratelimit import Decision, Standing, Window, hit, parse, peek, reset
 from caching import node
 from caching.node import current
 
@@ -318,7 +318,7 @@ def test_units_that_leave_together_are_found_by_halves(quiet: None, at: At) -> N
 
 
 def test_a_call_is_one_round_trip(quiet: None) -> None:
-    hit("a", BOTH, by_the_hour=True)
+    hit("a", BOTH)
     done = commands(lambda: hit("a", BOTH, by_the_hour=True))
     assert done["evalsha"] == 1
     assert not done.keys() & {"get", "multi", "exec", "eval", "script|load", "hello"}
@@ -334,58 +334,11 @@ def key_of(bucket: str) -> str:
 
 def test_keys_carry_the_prefix_and_say_no_more_than_the_bucket(caching_prefix: str) -> None:
     hit("key:abc", BOTH, by_the_hour=True)
+    current().flush()
     client = current().far.client()
     keys = set(client.scan_iter(f"{caching_prefix}:*abc*"))
     assert keys == {f"{caching_prefix}:{{0}}:{kind}:key:abc".encode() for kind in "ru"}
     assert set(re.findall(rb"[a-z]+:abc", client.get(key_of("key:abc")))) == set()
-
-
-# Calls by the hour.
-
-
-def test_calls_are_told_by_the_hour_when_asked_for(at: At) -> None:
-    now = hours_ago(0)
-    for hours, calls in ((30, 1), (24, 1), (23, 2), (1, 5), (0, 1)):
-        at(now - hours * 3_600_000 + 1)
-        for _ in range(calls):
-            hit("a", MINUTE, by_the_hour=True)
-        hit("a", [Window(99, 60)])
-    found = usage("a")
-    assert len(found) == 24
-    assert [(each.allowed, each.refused) for each in found[:1] + found[-2:]] == [
-        (2, 0),
-        (3, 2),
-        (1, 0),
-    ]
-    assert [each.allowed for each in found[1:-2]] == [0] * 21
-    assert found[-1].start.timestamp() * 1000 == now
-    assert {each.start.minute for each in found} == {0}
-
-
-def test_hours_that_are_over_are_dropped(at: At) -> None:
-    now, client = hours_ago(0), current().far.client()
-    for hours in range(60, -1, -1):
-        at(now - hours * 3_600_000)
-        hit("a", MINUTE, by_the_hour=True)
-        hit("a", MINUTE, by_the_hour=True, cost=3)
-    assert [(each.allowed, each.refused) for each in usage("a")] == [(1, 1)] * 24
-    key = key_of("a").replace(":r:", ":u:")
-    assert client.hlen(key) == 48
-    assert client.memory_usage(key) < 1024
-    assert 0 < client.ttl(key) <= 25 * 3600
-
-
-def test_a_peek_is_no_call_of_the_hour() -> None:
-    hit("a", MINUTE, by_the_hour=True)
-    peek("a", MINUTE)
-    assert sum(each.allowed + each.refused for each in usage("a")) == 1
-
-
-def hours_ago(number: int) -> int:
-    """The beginning of an hour, in milliseconds."""
-    import time
-
-    return (int(time.time()) // 3600 - number) * 3_600_000
 
 
 # What is counted over all processes.

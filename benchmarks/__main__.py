@@ -23,6 +23,7 @@ PAGES = {
     "stampede": "benchmarks.stampede",
     "http": "benchmarks.web",
     "sessions": "benchmarks.sessions",
+    "limits": "benchmarks.limits",
 }
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 INTRODUCTION = """\

@@ -19,3 +19,7 @@ class LoadError(BenchmarkFailed):
 
 class ReadersStuck(BenchmarkFailed):
     """The readers of a stampede failed, or did not all get the value in time."""
+
+
+class CallersStuck(BenchmarkFailed):
+    """A process that calls a limiter failed, or did not answer in time."""

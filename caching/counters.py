@@ -10,10 +10,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
+from caching.registry import tallied
+
 # Upper bounds of the latency buckets, in seconds; one more bucket is open above.
 BOUNDS = (
     0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
 )  # fmt: skip
+# What the totals of a tally are filed under, beside those of caches, begins with this.
+TALLY = "+"
 
 
 def _buckets() -> list[int]:
@@ -75,11 +79,12 @@ class Counts:
 
 
 class Ledger:
-    """The counts of all caches of one process, and how far Redis knows them; thread-safe."""
+    """What one process has counted, of caches and else, and how far Redis knows it; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[str, Counts] = {}
+        self._tallies: dict[str, dict[str, int]] = {}
         self._sent: dict[str, dict[str, int]] = {}
         self._serial = 0
         # What was sent and not acknowledged, with the totals it leads to.
@@ -89,6 +94,14 @@ class Ledger:
         """The counts to add to, for the cache of that name."""
         with self._lock:
             return self._counts.setdefault(cache, Counts())
+
+    def tally(self, name: str) -> dict[str, int]:
+        """Numbers to add to that are none of a cache's; `registry.tally_as` says which there are."""
+        numbers = self._tallies.get(name)
+        if numbers is None:
+            with self._lock:
+                numbers = self._tallies.setdefault(name, dict.fromkeys(tallied()[name], 0))
+        return numbers
 
     def flush(self, send: Callable[[int, Mapping[str, Mapping[str, int]]], None]) -> None:
         """Send the differences by cache and number, under a serial number of their own.
@@ -106,6 +119,7 @@ class Ledger:
 
     def _differences(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
         totals = {cache: counts.flat() for cache, counts in self._counts.items()}
+        totals.update({f"{TALLY}{name}": dict(tally) for name, tally in self._tallies.items()})
         new: dict[str, dict[str, int]] = {}
         for cache, numbers in totals.items():
             before = self._sent.get(cache, {})

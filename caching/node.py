@@ -18,10 +18,10 @@ from django.conf import settings
 
 from caching.bus import Bus, wire
 from caching.clock import SYSTEM_CLOCK, Clock
-from caching.counters import Counts, Ledger
+from caching.counters import TALLY, Counts, Ledger
 from caching.errors import FarDown
 from caching.far import Call, Far
-from caching.registry import caches, counted
+from caching.registry import caches, counted, senders, tallied
 from caching.scripting import COUNT
 
 logger = logging.getLogger(__name__)
@@ -75,26 +75,27 @@ class Node:
         """Send the counts to Redis, if it answers; else they stay for the next time."""
         try:
             self.ledger.flush(self._send_counts)
+            for send in senders():
+                send(self)
         except FarDown:
             return  # kept by the ledger, and the breaker has said why
 
     def report(self, names: Sequence[str]) -> dict[str, Counts]:
         """The totals of these caches over all processes. Raises FarDown."""
-        self.ledger.flush(self._send_counts)
-        keys = [self.far.key("c", self.far.shard_of(name), name) for name in names]
-
-        def fetch(client: Any) -> list[dict[bytes, bytes]]:
-            pipe = client.pipeline(transaction=False)
-            for key in keys:
-                pipe.hgetall(key)
-            answers: list[dict[bytes, bytes]] = pipe.execute()
-            return answers
-
         totals: dict[str, Counts] = {}
-        for name, numbers in zip(names, self.far.guarded(fetch), strict=True):
+        for name, numbers in zip(names, self._totals(names), strict=True):
             totals[name] = Counts()
-            totals[name].add({key.decode(): int(count) for key, count in numbers.items()})
+            totals[name].add(numbers)
         return totals
+
+    def tallies(self) -> dict[str, dict[str, int]]:
+        """The totals of what is no cache's over all processes, by name and number. Raises FarDown."""
+        known = tallied()
+        totals = self._totals([f"{TALLY}{name}" for name in known])
+        return {
+            name: {number: found.get(number, 0) for number in known[name]}
+            for name, found in zip(known, totals, strict=True)
+        }
 
     def leave(self) -> None:
         """Let every cache of this node go: its next use joins the node that is current then."""
@@ -121,6 +122,23 @@ class Node:
     def _member(self, name: str) -> Member | None:
         reference = self._members.get(name)
         return reference() if reference is not None else None
+
+    def _totals(self, names: Sequence[str]) -> list[dict[str, int]]:
+        """What all processes have counted under these names."""
+        self.ledger.flush(self._send_counts)
+        keys = [self.far.key("c", self.far.shard_of(name), name) for name in names]
+
+        def fetch(client: Any) -> list[dict[bytes, bytes]]:
+            pipe = client.pipeline(transaction=False)
+            for key in keys:
+                pipe.hgetall(key)
+            answers: list[dict[bytes, bytes]] = pipe.execute()
+            return answers
+
+        return [
+            {key.decode(): int(count) for key, count in numbers.items()}
+            for numbers in self.far.guarded(fetch)
+        ]
 
     def _send_counts(self, serial: int, new: Mapping[str, Mapping[str, int]]) -> None:
         calls = []
@@ -163,11 +181,16 @@ def ready(*, within: float = 0.0) -> None:
 
 
 def report() -> dict[str, Counts]:
-    """The totals of everything that is counted, over all processes, by name.
+    """The totals of every cache, and of what is counted as one, over all processes, by name.
 
     Raises FarDown when Redis does not answer.
     """
     return current().report(counted())
+
+
+def tallies() -> dict[str, dict[str, int]]:
+    """The totals of what is no cache's, over all processes, by name and number. Raises FarDown."""
+    return current().tallies()
 
 
 def forget() -> Node | None:

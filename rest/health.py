@@ -25,7 +25,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector, CollectorRegistry
 from redis.exceptions import RedisError
 
-from caching import counters, node
+from caching import counters, node, registry
 from caching.errors import FarDown
 
 logger = logging.getLogger(__name__)
@@ -82,12 +82,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 class CacheCollector(Collector):
-    """The counters of `caching.node.report`, as Prometheus families labelled by cache."""
+    """What `caching.node` reports, as Prometheus families; those of caches are labelled by cache."""
 
     def collect(self) -> Iterator[Metric]:
         """Yields each family once. Never raises for a Redis that is down."""
         try:
-            report = node.report()
+            report, tallies = node.report(), node.tallies()
         except (RedisError, FarDown):
             logger.warning("metrics: no counters, Redis does not answer")
             yield GaugeMetricFamily("headwater_redis_up", "Whether Redis answers.", value=0)
@@ -107,6 +107,10 @@ class CacheCollector(Collector):
                 family.add_metric([name], buckets, None)
                 family.add_sample(f"{family.name}_count", {"cache": name}, buckets[-1][1])
             yield family
+        for name, numbers in tallies.items():
+            for number, total in numbers.items():
+                help_text = registry.tallied()[name][number]
+                yield CounterMetricFamily(f"headwater_{name}_{number}", help_text, value=total)
 
 
 def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:

@@ -3,12 +3,13 @@
 Promise: nobody else's logins count against a test's. On failure: pytest names the fixture.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import time_machine
 
+from accounts import ratelimit
 from accounts.models import User
 from accounts.tests.clients import PASSWORD
 from caching.tests.conftest import server
@@ -34,3 +35,9 @@ def noon() -> Iterator[time_machine.Traveller]:
     """A clock that stands still until it is moved."""
     with time_machine.travel(1_764_000_000.0, tick=False) as traveller:
         yield traveller
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the moment, in milliseconds, by which the limiter decides in place of the server's clock."""
+    return lambda now: monkeypatch.setattr(ratelimit, "_now", repr(now).encode())

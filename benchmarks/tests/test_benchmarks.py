@@ -23,6 +23,7 @@ PEERS = {
     "stampede": ["TieredCache", "django-redis", "dogpile", "cashews"],
     "http": ["Headwater", "bare", "ModelViewSet", "cache_page", "cacheops"],
     "sessions": ["accounts", "backends.cache ", "backends.cached_db", "backends.db", "qsessions"],
+    "limits": ["accounts.ratelimit", "hit and stats", "hit alone", "django-ratelimit", "DRF"],
 }
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from caching import Near, TieredCache, node
+from caching import Near, TieredCache, node, registry
 from caching.counters import BOUNDS, Counts, Ledger
-from caching.errors import FarDown
+from caching.errors import DuplicateName, FarDown
 from caching.testing import Card, Source, new_name
 
 New = Mapping[str, Mapping[str, int]]
@@ -83,3 +83,32 @@ def test_a_report_covers_all_processes() -> None:
     assert counts.l1_hits + counts.l2_hits == 3
     assert sum(counts.l2_latency) == counts.l2_hits + 1
     assert sum(counts.load_latency) == 1
+
+
+@pytest.fixture
+def letters(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Something that is no cache, and counts all the same."""
+    monkeypatch.setattr(registry, "_tallied", {})
+    registry.tally_as("letters", {"sent": "Letters sent.", "lost": "Letters lost."})
+    return "letters"
+
+
+def test_a_tally_covers_all_processes_and_names_what_was_never_counted(letters: str) -> None:
+    node.current().ledger.tally(letters)["sent"] += 2
+    elsewhere = node.Node(alias="default", prefix=node.current().far.channel.removesuffix(":bus"))
+    elsewhere.ledger.tally(letters)["sent"] += 1
+    elsewhere.close()
+    assert node.tallies() == {letters: {"sent": 3, "lost": 0}}
+    assert node.tallies() == {letters: {"sent": 3, "lost": 0}}
+
+
+def test_a_tally_is_no_cache_to_the_reports_of_caches(letters: str) -> None:
+    node.current().ledger.tally(letters)["sent"] += 1
+    assert letters not in registry.counted()
+    assert letters not in node.report()
+
+
+def test_a_tally_may_be_declared_twice_but_not_as_something_else(letters: str) -> None:
+    registry.tally_as(letters, dict(registry.tallied()[letters]))
+    with pytest.raises(DuplicateName):
+        registry.tally_as(letters, {"read": "Letters read."})

@@ -15,7 +15,7 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from caching import node
+from caching import node, registry
 from caching.counters import BOUNDS, Counts
 from rest import health
 
@@ -110,6 +110,18 @@ def test_histograms_have_buckets_that_end_in_their_count_and_no_guessed_sum(
             assert [float(bucket.labels["le"]) for bucket in buckets] == [*BOUNDS, float("inf")]
             assert (count.name, count.value) == (f"{name}_count", total)
             assert buckets[-1].value == total
+
+
+def test_what_is_no_cache_has_counters_of_its_own(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_tallied", {})
+    registry.tally_as("letters", {"sent": "Letters sent.", "lost": "Letters lost."})
+    node.current().ledger.tally("letters")["sent"] += 2
+    lines = client.get("/metrics").content.decode().splitlines()
+    assert "# HELP headwater_letters_sent_total Letters sent." in lines
+    assert "headwater_letters_sent_total 2.0" in lines
+    assert "headwater_letters_lost_total 0.0" in lines
 
 
 def test_buckets_add_up() -> None:

@@ -1,0 +1,1 @@
+"""Programs that the tests of accounts start, to have callers in processes of their own."""

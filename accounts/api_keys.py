@@ -90,7 +90,7 @@ cards = TieredCache(
 
 
 def find(text: str | None) -> KeyCard | None:
-    """The card of a key that opens something now; None for any other text. Raises what the database raises."""
+    """The card of a key that opens something now, or None. Raises what the database raises."""
     prefix = prefix_of(text) if text is not None else None
     if text is None or prefix is None:
         return None

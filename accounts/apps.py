@@ -1,7 +1,7 @@
 """The accounts app, as Django sees it.
 
-Promises: once the app is ready, a new password ends the user's sessions, and a change of a key or of its owner
-reaches every process; loading it asks neither the database nor Redis.
+Promises: once the app is ready, a new password ends the user's sessions, and a change of a key or of its
+owner reaches every process; loading it asks neither the database nor Redis.
 On failure: Django names the app at start.
 """
 

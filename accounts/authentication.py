@@ -1,12 +1,12 @@
 """How a request to the API says who sends it.
 
-Promises: a key comes in `X-API-Key` and decides, whatever else comes along; a session is presented as a bearer
-token (RFC 6750) or by its cookie; basic login is for staff. A request without credentials stays anonymous, and
-is answered 401 with a challenge where anonymous is not enough. A browser sends neither key nor bearer token by
-itself, so only cookies need a CSRF token.
+Promises: a key comes in `X-API-Key` and decides, whatever else comes along; a session is presented as a
+bearer token (RFC 6750) or by its cookie; basic login is for staff. A request without credentials stays
+anonymous, and is answered 401 with a challenge where anonymous is not enough. A browser sends neither key
+nor bearer token by itself, so only cookies need a CSRF token.
 On failure: wrong credentials, and right ones of somebody who is not staff, get the same 401; so does every
-token that opens no session now, and every key that opens nothing, whatever is wrong with it. A key without the
-scope that a method needs is a 403.
+token that opens no session now, and every key that opens nothing, whatever is wrong with it. A key without
+the scope that a method needs is a 403.
 """
 
 from typing import Any

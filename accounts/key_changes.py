@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import UserManager
 from django.db import models, transaction
+from django.db.models.functions import Coalesce
 from django.dispatch import Signal
 
 # Sent with prefixes: tuple[str, ...], using: str.
@@ -70,8 +71,11 @@ class ApiKeyQuerySet(_Announcing):
         """As Django's. Raises ValueError on what would make another key of it, or bring it back."""
         if not {"id", "pk", "prefix", "digest"}.isdisjoint(values):
             raise ValueError("a key is what it is; create another one")
-        if "revoked_at" in values and values["revoked_at"] is None:
-            raise ValueError("what is revoked stays revoked; create another key")
+        if "revoked_at" in values:
+            if values["revoked_at"] is None:
+                raise ValueError("what is revoked stays revoked; create another key")
+            # An expression, such as that of `bulk_update`, may be null for a row.
+            values["revoked_at"] = Coalesce("revoked_at", values["revoked_at"])
         return super().update(**values)
 
     update.alters_data = True  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """No API key travels in an address: logs, histories and proxies keep those.
 
-Promise: a request under /api/ with a key in its address, or with a parameter that is named for one, is refused
-before anything looks at it, whether the key is good or not, and its address is not repeated.
+Promise: a request under /api/ with a key in its address, or with a parameter that is named for one, is
+refused before anything looks at it, whether the key is good or not, and its address is not repeated.
 On failure: that is a 400 that says what to do instead.
 """
 

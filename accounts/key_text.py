@@ -1,8 +1,8 @@
 """An API key as text: `hw_<prefix>_<secret><checksum>`, 65 characters.
 
-Promises: the secret is 256 random bits; the prefix is public and says which key it is. The checksum (CRC-32 of
-all before it, in base 62, as in GitHub's tokens) lets typos and garbage be refused without asking anybody; it
-is no protection, anyone can compute it.
+Promises: the secret is 256 random bits; the prefix is public and says which key it is. The checksum (CRC-32
+of all before it, in base 62, as in GitHub's tokens) lets typos and garbage be refused without asking
+anybody; it is no protection, anyone can compute it.
 On failure: nothing here can fail; text that is no key, however long, has no prefix.
 """
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.api_keys import KeyCard
@@ -109,12 +109,15 @@ def create_own_key(
     )
 
 
-def revoke_key(*, id: str, user: User | None = None) -> bool:
-    """Revoke a key for good, one of `user` if that is given; whether there is such a key."""
-    keys = ApiKey.objects.filter(pk=id)
-    if user is not None:
-        keys = keys.filter(user=user)
-    return keys.filter(revoked_at=None).update(revoked_at=timezone.now()) > 0 or keys.exists()
+def revoke_key(*, user: User, id: str) -> bool:
+    """Revoke a key of the user for good; whether there is one of this id, revoked before or not."""
+    keys = ApiKey.objects.filter(user=user, pk=id)
+    return revoke_keys(keys=keys) > 0 or keys.exists()
+
+
+def revoke_keys(*, keys: QuerySet[ApiKey]) -> int:
+    """Revoke keys for good; returns how many were not revoked before."""
+    return keys.filter(revoked_at=None).update(revoked_at=timezone.now())
 
 
 def _check_cap(user_id: int, now: datetime) -> None:

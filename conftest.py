@@ -27,4 +27,4 @@ def caching_prefix(settings: Any) -> Iterator[str]:
         left.close()
     # Those are of rows that are gone with the test.
     for touches in (api_keys.touches, session_touches.touches):
-        touches._batches.clear()
+        touches._start_over()

@@ -22,8 +22,8 @@ from accounts.session_state import moment
 from accounts.touches import Touches
 from caching import Near, TieredCache
 
-# Seconds. What no event tells of, such as raw SQL, holds after the first at the latest.
-TTL = 300.0
+# Seconds. A change of which no event tells, or whose event is lost with its process, shows after the first.
+TTL = 60.0
 STALE_FOR = 86_400.0
 UNKNOWN = 10.0
 # Seconds between two notes in the table of a key's use.

@@ -11,12 +11,10 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError
 
 from caching.commit import in_transaction
-from caching.node import Node, current
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +22,6 @@ T = TypeVar("T")
 
 # Seconds between two batches.
 EVERY = 1.0
-
-
-class _Batch(Generic[T]):
-    """What one process has to tell, by id."""
-
-    def __init__(self) -> None:
-        self.notes: dict[str, T] = {}
-        self.written_at = 0.0
 
 
 class Touches(Generic[T]):
@@ -43,8 +33,8 @@ class Touches(Generic[T]):
     def __init__(self, what: str, write: Callable[[Mapping[str, T]], None]) -> None:
         self._what = what
         self._tell = write
-        # By node, so that a forked child does not tell what its parent will.
-        self._batches: WeakKeyDictionary[Node, _Batch[T]] = WeakKeyDictionary()
+        self._notes: dict[str, T]
+        self._written_at: float
         self._start_over()
         os.register_at_fork(after_in_child=self._start_over)
         atexit.register(self._write_all)
@@ -52,21 +42,20 @@ class Touches(Generic[T]):
     def touched(self, id: str, note: T, now: float) -> None:
         """Note it; a later note of the same id takes its place."""
         with self._lock:
-            self._batches.setdefault(current(), _Batch()).notes[id] = note
+            self._notes[id] = note
         self.write_if_due(now)
 
     def write_if_due(self, now: float) -> None:
         """Write what waits, if its second is over; every request comes by here."""
-        batch = self._batches.get(current())
         # Rows of many users must not stay locked until somebody's transaction ends.
-        if batch is None or not batch.notes or in_transaction():
+        if not self._notes or in_transaction():
             return
         with self._lock:
             # A clock that was set back must not hold up what waits.
-            if 0 <= now - batch.written_at < EVERY:
+            if 0 <= now - self._written_at < EVERY:
                 return
-            batch.written_at = now
-            notes, batch.notes = batch.notes, {}
+            self._written_at = now
+            notes, self._notes = self._notes, {}
         self._write(notes)
 
     def _write(self, notes: dict[str, T]) -> None:
@@ -78,10 +67,11 @@ class Touches(Generic[T]):
             )
 
     def _write_all(self) -> None:
-        for batch in list(self._batches.values()):
-            if batch.notes:
-                self._write(batch.notes)
+        if self._notes:
+            self._write(self._notes)
 
     def _start_over(self) -> None:
-        """In a forked child: the lock may be held by a thread that is not here."""
+        """In a forked child: its parent tells the notes, and the lock may be held by a thread it lacks."""
         self._lock = threading.Lock()
+        self._notes = {}
+        self._written_at = 0.0

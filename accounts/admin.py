@@ -18,8 +18,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
-from accounts import services
-from accounts.models import User
+# Django looks for the admin of an app in this module alone.
+from accounts import key_admin, services  # noqa: F401
+from accounts.models import ApiKey, User
 from accounts.serializers import session_card
 from accounts.session_tiers import sessions_of
 
@@ -57,6 +58,13 @@ class UserWithSessionsAdmin(UserAdmin):  # type: ignore[type-arg]
             *super().get_urls(),
         ]
 
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
+        """As Django's; a user's keys go with them, though nobody may delete a key alone."""
+        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return deleted, counts, lacking - {str(ApiKey._meta.verbose_name)}, protected
+
     @method_decorator(require_http_methods(["GET", "POST"]))
     def revoke_view(
         self, request: HttpRequest, user_id: int, session_id: str | None = None
@@ -72,9 +80,7 @@ class UserWithSessionsAdmin(UserAdmin):  # type: ignore[type-arg]
             raise Http404
         what = f"session {session_id}" if session_id else "all sessions"
         if request.method == "GET":
-            return self._confirmation(
-                request, f"Revoke {what} of {user}?", user_page=_page_of(user)
-            )
+            return self._confirmation(request, f"Revoke {what} of {user}?", back=_page_of(user))
         if session_id:
             services.revoke_session(user=user, id=session_id)
         else:
@@ -105,7 +111,7 @@ class UserWithSessionsAdmin(UserAdmin):  # type: ignore[type-arg]
     def _confirmation(self, request: HttpRequest, question: str, **context: Any) -> HttpResponse:
         return TemplateResponse(
             request,
-            "admin/accounts/user/revoke.html",
+            "admin/accounts/revoke.html",
             {
                 **self.admin_site.each_context(request),
                 "title": "Revoke sessions",

@@ -1,31 +1,81 @@
 """How a request to the API says who sends it.
 
-Promises: a session is presented as a bearer token (RFC 6750) or by its cookie; basic login is for staff. A
-request without credentials stays anonymous, and is answered 401 with a challenge where anonymous is not
-enough. A browser sends no bearer token by itself, so only cookies need a CSRF token.
+Promises: a key comes in `X-API-Key` and decides, whatever else comes along; a session is presented as a
+bearer token (RFC 6750) or by its cookie; basic login is for staff. A request without credentials stays
+anonymous, and is answered 401 with a challenge where anonymous is not enough. A browser sends neither key
+nor bearer token by itself, so only cookies need a CSRF token.
 On failure: wrong credentials, and right ones of somebody who is not staff, get the same 401; so does every
-token that opens no session now, whatever is wrong with it.
+token that opens no session now, and every key that opens nothing, whatever is wrong with it. A key without
+the scope that a method needs is a 403.
 """
 
 from typing import Any
 
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import router
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication, BasicAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
+from accounts import api_keys
+from accounts.api_keys import KeyCard
 from accounts.middleware import VisitorSession
+from accounts.models import User
 
 CHALLENGE = 'Bearer realm="headwater"'
+KEY_HEADER = "X-API-Key"
 
 
 def presented_session(request: HttpRequest) -> VisitorSession | None:
     """The session of the request's bearer token, not loaded yet; None if it presents none."""
     scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
     return VisitorSession(token.strip(), request) if scheme.lower() == "bearer" else None
+
+
+def owner_of(card: KeyCard) -> User:
+    """The owner as the card has them, without a query; what it lacks is loaded when it is asked for."""
+    known = {
+        "id": card.user,
+        "username": card.username,
+        "is_active": card.is_active,
+        "is_staff": card.is_staff,
+        "is_superuser": card.is_superuser,
+    }
+    names = [field.attname for field in User._meta.concrete_fields if field.attname in known]
+    return User.from_db(router.db_for_read(User), names, [known[name] for name in names])
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """The key of `X-API-Key`; `request.auth` is its card. Must be the first class, for it to decide."""
+
+    def authenticate(self, request: Request) -> tuple[User, KeyCard] | None:
+        """The key's owner. Raises `AuthenticationFailed`, or `PermissionDenied` for a scope it lacks."""
+        text = request.headers.get(KEY_HEADER)
+        if text is None:
+            return None
+        card = api_keys.find(text)
+        if card is None:
+            raise AuthenticationFailed(
+                _("This API key opens nothing; check it, or create another.")
+            )
+        scope = "read" if request.method in SAFE_METHODS else "write"
+        if scope not in card.scopes:
+            raise PermissionDenied(_("This API key lacks the scope %s.") % scope)
+        # A browser's cookie may come along: it is neither read nor answered.
+        session = VisitorSession(None, request._request)
+        session.cookieless = True
+        request._request.session = session
+        return owner_of(card), card
+
+    def authenticate_header(self, request: Request) -> str:
+        """The challenge, which is the bearer's: no scheme is registered for keys."""
+        if KEY_HEADER in request.headers:
+            return CHALLENGE
+        return BearerAuthentication().authenticate_header(request)
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -37,7 +87,7 @@ class BearerAuthentication(BaseAuthentication):
         session = presented_session(inner)
         if session is None:
             return None
-        session.bearer = True
+        session.cookieless = True
         of_cookie = inner.session
         inner.session = session
         user = get_user(inner)

@@ -21,8 +21,8 @@ from accounts.visitors import address_of, user_agent_of
 class VisitorSession(SessionStore):
     """The session of a request; looks at who sent it only if it is created."""
 
-    # Whether it came in the Authorization header: then it goes into no cookie.
-    bearer = False
+    # Whether the request came by a header and not by a cookie: then it goes into none.
+    cookieless = False
     # The session of the cookie that came beside it; a login ends both.
     beside: SessionStore | None = None
 
@@ -32,7 +32,7 @@ class VisitorSession(SessionStore):
 
     def cycle_key(self) -> None:
         """As any session; but nobody could tell a bearer the new token, so theirs stays."""
-        if not self.bearer:
+        if not self.cookieless:
             super().cycle_key()
 
     def restart(self) -> None:
@@ -61,10 +61,10 @@ class SessionMiddleware(middleware.SessionMiddleware):
         request.session = VisitorSession(token, request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """Save the session; set or delete its cookie, unless it is a bearer's."""
+        """Save the session; set or delete its cookie, unless a header decided."""
         response = super().process_response(request, response)
         name: Any = settings.SESSION_COOKIE_NAME
-        if getattr(request.session, "bearer", False):
+        if getattr(request.session, "cookieless", False):
             response.cookies.pop(name, None)
         if name in response.cookies:
             patch_cache_control(response, no_store=True)

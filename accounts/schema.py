@@ -1,6 +1,6 @@
 """What OpenAPI must know of accounts beyond the manners that all views share.
 
-Promise: the bearer scheme, and each status these views add to those of rest/schema.py.
+Promise: the schemes of keys and bearers, and each status these views add to those of rest/schema.py.
 On failure: drf-spectacular warns of a scheme it does not know, and warnings fail the build.
 """
 
@@ -10,6 +10,17 @@ from typing import Any, ClassVar
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from rest.schema import AutoSchema
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Documents `ApiKeyAuthentication`."""
+
+    target_class = "accounts.authentication.ApiKeyAuthentication"
+    name = "apiKeyAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return the scheme's entry."""
+        return {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -1,17 +1,19 @@
 """The addresses of accounts, below /api/v1/.
 
 Promise: auth/register/, auth/login/, sessions/, sessions/current/, sessions/revoke-others/, sessions/{id}/,
-and no others.
+api-keys/, api-keys/{id}/, and no others.
 On failure: an address without its trailing slash is redirected by Django, any other is a 404.
 """
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from accounts.key_views import ApiKeyViewSet
 from accounts.views import CurrentSessionView, LoginView, RegisterView, SessionViewSet
 
 router = SimpleRouter()
 router.register("sessions", SessionViewSet, basename="session")
+router.register("api-keys", ApiKeyViewSet, basename="api-key")
 
 urlpatterns = [
     path("auth/register/", RegisterView.as_view(), name="register"),

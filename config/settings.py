@@ -60,6 +60,8 @@ INSTALLED_APPS = [
     "demo",
 ]
 MIDDLEWARE = [
+    # First: what comes behind may answer with the address.
+    "accounts.key_middleware.NoKeysInAddresses",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "accounts.middleware.SessionMiddleware",
@@ -148,6 +150,10 @@ SESSION_ENGINE = "accounts.sessions"
 SESSION_IDLE_AGE = 15 * 60  # seconds without a request
 SESSION_COOKIE_AGE = 8 * 3600  # seconds after the login, active or not
 SESSION_CAP = 20  # a user
+# What a key may do in which time, by the plan it is on.
+API_PLANS = {"default": "1000/h", "pro": "20/s, 10000/h", "demo": "1000000/h"}
+API_DEFAULT_PLAN = "default"
+API_KEYS_PER_USER = 50  # that are neither revoked nor expired
 # Whose X-Forwarded-For is believed: addresses and networks.
 TRUSTED_PROXIES = list(ENVIRONMENT.trusted_proxies)
 LOGINS_BY_IP = "20/m"
@@ -180,8 +186,9 @@ if ENVIRONMENT.public:
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest.parsers.JSONParser"],
-    # The first class decides whether a stranger gets 401 with a challenge, or 403.
+    # The first that finds its credentials decides, and the first of all gives the challenge of a 401.
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.ApiKeyAuthentication",
         "accounts.authentication.BearerAuthentication",
         "accounts.authentication.StaffBasicAuthentication",
         "rest_framework.authentication.SessionAuthentication",

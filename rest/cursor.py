@@ -70,12 +70,18 @@ def page_parameters(query: Mapping[str, str]) -> tuple[str | None, int]:
     return cursor, int(text)
 
 
-def keyset_page(rows: QuerySet[Any, Any], cursor: str | None, per_page: int) -> Page:
-    """Return one page of `rows` by primary key, in one query that reads one row more than it shows."""
+def keyset_page(
+    rows: QuerySet[Any, Any], cursor: str | None, per_page: int, *, descending: bool = False
+) -> Page:
+    """Return one page of `rows` by primary key, in one query that reads one row more than it shows.
+
+    `descending` begins at their end.
+    """
     place = decode_cursor(cursor) if cursor else None
+    downwards = descending != (place is not None and place.back)
     if place is not None:
-        rows = rows.filter(pk__lt=place.id) if place.back else rows.filter(pk__gt=place.id)
-    rows = rows.order_by("-pk" if place and place.back else "pk")
+        rows = rows.filter(pk__lt=place.id) if downwards else rows.filter(pk__gt=place.id)
+    rows = rows.order_by("-pk" if downwards else "pk")
     return _page(list(rows.values_list("pk", flat=True)[: per_page + 1]), place, per_page)
 
 

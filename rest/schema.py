@@ -43,20 +43,18 @@ class AutoSchema(openapi.AutoSchema):
     """DRF's DEFAULT_SCHEMA_CLASS."""
 
     always: ClassVar = {
+        HTTPStatus.BAD_REQUEST,
         HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
         HTTPStatus.NOT_ACCEPTABLE,
         HTTPStatus.SERVICE_UNAVAILABLE,
     }
     by_method: ClassVar = {
-        "GET": {HTTPStatus.BAD_REQUEST},
         "POST": {HTTPStatus.CONFLICT},
         "PUT": {HTTPStatus.CONFLICT},
         "PATCH": {HTTPStatus.CONFLICT},
-        "DELETE": {HTTPStatus.FORBIDDEN},
     }
     with_body: ClassVar = {
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.FORBIDDEN,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     }

@@ -97,7 +97,7 @@ def test_a_new_token_of_a_user_at_the_cap_ends_nobody_else(settings: Any, ada: U
 def test_a_bearer_keeps_the_token_that_only_its_client_knows(ada: User) -> None:
     token = a_session(ada)
     session = VisitorSession(token, RequestFactory().get("/"))
-    session.bearer = True
+    session.cookieless = True
     session.items()
     session.cycle_key()
     session["a"] = 1

@@ -7,7 +7,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -104,7 +104,9 @@ def test_serving_tells_the_login_and_sends_no_header_of_the_demo(home: Home) -> 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         told = json.loads(path.read_text())
         assert told["url"] == f"http://127.0.0.1:{home.port}"
-        assert told["api_key"] is None
+        headers = {"X-API-Key": told["api_key"]}
+        with urlopen(Request(f"{told['url']}/api/v1/api-keys/", headers=headers)) as answer:  # noqa: S310
+            assert json.load(answer)["results"][0]["plan"] == "demo"
         status, headers = get(f"{told['url']}/api/v1/products/prod_demo000000/")
         assert status == 200
         assert "X-Served-By" not in headers

@@ -1,12 +1,16 @@
-"""The admin login of a home: made once, kept, repaired, and told to its owner alone."""
+"""The admin login and the key of a home: made once, kept, repaired, and told to their owner alone."""
 
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate, get_user_model
+from django.utils import timezone
 
+from accounts import api_keys
+from accounts.models import ApiKey
 from demo.credentials import CredentialsError, ensure
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +26,7 @@ def test_a_new_home_gets_a_login_that_works_in_a_file_of_its_owner(tmp_path: Pat
         "url": URL,
         "admin_username": "admin",
         "admin_password": made.admin_password,
-        "api_key": None,
+        "api_key": made.api_key,
     }
     user = authenticate(username="admin", password=made.admin_password)
     assert user is not None
@@ -67,6 +71,51 @@ def test_a_login_that_was_changed_is_made_valid_again(tmp_path: Path) -> None:
     assert again is not None
     assert again.is_staff
     assert again.is_superuser
+
+
+def test_the_key_is_the_admins_reads_writes_and_is_on_the_plan_of_the_demo(tmp_path: Path) -> None:
+    made = ensure(tmp_path, URL, serving=True)
+    card = api_keys.find(made.api_key)
+    assert card is not None
+    assert (card.username, card.is_staff, card.plan) == ("admin", True, "demo")
+    assert card.scopes == ("read", "write")
+    assert card.expires is None
+
+
+def test_a_key_that_works_is_kept(tmp_path: Path) -> None:
+    made = ensure(tmp_path, URL, serving=True)
+    ApiKey.objects.update(plan="pro")
+    assert ensure(tmp_path, URL, serving=True) == made
+    assert ApiKey.objects.count() == 1
+
+
+# As in production, so that the caches know the key.
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("gone", ["revoked", "cut down", "lost", "not a key"])
+def test_a_key_that_does_not_work_is_replaced(tmp_path: Path, gone: str) -> None:
+    made = ensure(tmp_path, URL, serving=True)
+    assert api_keys.find(made.api_key) is not None
+    if gone == "revoked":
+        ApiKey.objects.update(revoked_at=timezone.now())
+    elif gone == "cut down":
+        ApiKey.objects.update(scopes="read")
+    elif gone == "lost":
+        # With the database, while the caches stay.
+        ApiKey.objects.all()._raw_delete("default")
+        assert api_keys.find(made.api_key) is not None
+    else:
+        path = tmp_path / "credentials.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "api_key": "hw_x"}))
+    again = ensure(tmp_path, URL, serving=True)
+    assert again.api_key != made.api_key
+    assert again.admin_password == made.admin_password
+    assert api_keys.find_in_table(str(again.api_key)) is not None
+
+
+def test_an_admin_with_too_many_keys_is_told(tmp_path: Path, settings: Any) -> None:
+    settings.API_KEYS_PER_USER = 0
+    with pytest.raises(CredentialsError, match="admin needs an API key"):
+        ensure(tmp_path, URL, serving=True)
 
 
 def test_a_file_readable_by_others_is_closed_again(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from accounts import services
+from accounts.management.tables import aligned
 from accounts.models import User
 from accounts.serializers import SessionCard, session_card
 from accounts.session_tiers import sessions_of
@@ -54,11 +55,8 @@ class Command(BaseCommand):
             rows = [_without_current(card) for card in cards]
             self.stdout.write(msgspec.json.format(msgspec.json.encode(rows)).decode())
             return
-        lines = [HEADINGS, *(_cells(card) for card in cards)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-        for line in lines:
-            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            self.stdout.write("  ".join(cells).rstrip())
+        for line in aligned(HEADINGS, [_cells(card) for card in cards]):
+            self.stdout.write(line)
 
     def _revoke(self, user: User, id: str | None) -> None:
         if id is None:

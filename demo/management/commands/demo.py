@@ -1,11 +1,9 @@
 """`manage.py demo`: runs the whole site and measures it; `--serve` runs it and keeps serving.
 
-Promises: from an empty home: migrates, seeds, makes the admin login, starts the real server and
-worker, drives every use case over HTTP and prints target against measured. Its children end with
-it.
-On failure: exit 1 with one line naming every target that was missed, or the child that did not run;
-exit 2 with one line for a taken port, an unusable home, database or Redis. Ctrl-C and SIGTERM stop
-everything.
+Promises: from an empty home: migrates, seeds, makes the admin login and an API key, starts the real server
+and worker, drives every use case over HTTP and prints target against measured. Its children end with it.
+On failure: exit 1 with one line naming every target that was missed, or the child that did not run; exit 2
+with one line for a taken port, an unusable home, database or Redis. Ctrl-C and SIGTERM stop everything.
 """
 
 import logging
@@ -94,6 +92,7 @@ class Command(BaseCommand):
             self._say(
                 f"Admin login     {credentials.admin_username} / {credentials.admin_password}"
             )
+            self._say(f"X-API-Key       {credentials.api_key}")
             self._say(f"Credentials in  {settings.HEADWATER_HOME / 'credentials.json'}")
             self._say("Ctrl-C stops it.")
             try:

@@ -1,0 +1,48 @@
+"""No API key travels in an address: logs, histories and proxies keep those.
+
+Promise: a request under /api/ with a key in its address, or with a parameter that is named for one, is
+refused before anything looks at it, whether the key is good or not, and its address is not repeated.
+On failure: that is a 400 that says what to do instead.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import unquote
+
+from django.http import HttpRequest, HttpResponse
+
+from accounts.key_text import KEY
+from rest.problems import MEDIA_TYPE, problem
+from rest.renderers import encode
+
+NAMES = frozenset({"apikey", "api-key", "x-api-key", "key"})
+ADVICE = (
+    "An API key does not belong into an address: send it in X-API-Key, and revoke this one, since addresses "
+    "are logged."
+)
+
+
+class NoKeysInAddresses:
+    """Comes before whatever answers with an address, such as a redirect to another slash."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Refuse, or pass on."""
+        if request.path_info.startswith("/api/") and _has_key(request):
+            return HttpResponse(
+                encode(problem(HTTPStatus.BAD_REQUEST, ADVICE)),
+                status=HTTPStatus.BAD_REQUEST,
+                headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"},
+            )
+        return self._get_response(request)
+
+
+def _has_key(request: HttpRequest) -> bool:
+    query = request.META.get("QUERY_STRING", "")
+    if not query:
+        return KEY.search(request.path_info) is not None
+    names = {part.partition("=")[0] for part in query.split("&")}
+    named = {unquote(name).lower().replace("_", "-") for name in names}
+    return bool(NAMES & named) or KEY.search(f"{request.path_info} {unquote(query)}") is not None

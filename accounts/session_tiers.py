@@ -23,7 +23,7 @@ from accounts import session_rows as rows
 from accounts.models import Session
 from accounts.session_hashes import NAME
 from accounts.session_state import State
-from accounts.session_touches import touched, write_if_due
+from accounts.session_touches import touched, write_if_due, write_if_waiting
 from caching import Read
 from caching.commit import in_transaction, on_commit, uncommitted
 from caching.errors import FarDown
@@ -56,6 +56,7 @@ def find(digest: str | None) -> Read[State] | None:
         found = hashes.find(digest, now, lease=not in_transaction())
     except FarDown:
         counts.far_errors += 1
+        write_if_waiting(digest)
         state = rows.find(digest, now)
         if state is not None and now - state.seen >= hashes.TOUCH:
             touched(digest, now, state.idle)
@@ -81,6 +82,7 @@ def _read(state: State | None, layer: Layer, now: float) -> Read[State] | None:
 def _restored(digest: str, token: bytes | None, now: float) -> State | None:
     """The row, put back into Redis under the lease `token`, unless it is revoked meanwhile."""
     hashes.counts().loads += 1
+    write_if_waiting(digest)
     state = rows.find(digest, now)
     if state is not None:
         state = state._replace(seen=now)

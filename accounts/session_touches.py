@@ -30,3 +30,4 @@ def touched(digest: str, seen: float, idle: int) -> None:
 
 
 write_if_due = touches.write_if_due
+write_if_waiting = touches.write_if_waiting

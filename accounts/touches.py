@@ -45,6 +45,13 @@ class Touches(Generic[T]):
             self._notes[id] = note
         self.write_if_due(now)
 
+    def write_if_waiting(self, id: str) -> None:
+        """Write what waits, if this is among it: its row is about to be read."""
+        if id in self._notes and not in_transaction():
+            with self._lock:
+                notes, self._notes = self._notes, {}
+            self._write(notes)
+
     def write_if_due(self, now: float) -> None:
         """Write what waits, if its second is over; every request comes by here."""
         # Rows of many users must not stay locked until somebody's transaction ends.

@@ -171,6 +171,12 @@ class Requests(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.traveller.shift(seconds)
 
+    @rule(token=tokens, rounds=st.integers(1, 3))
+    def keep_busy(self, token: str, rounds: int) -> None:
+        for _ in range(rounds):
+            self.traveller.shift(10 * 60)
+            self._open(token)
+
     @rule()
     def clear_expired(self) -> None:
         SessionStore.clear_expired()

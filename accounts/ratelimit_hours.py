@@ -8,10 +8,10 @@ or a crash may lose a second of them: they are statistics. `usage` raises FarDow
 
 import os
 import threading
+import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from caching.errors import FarDown, NoAnswer
 from caching.far import Call
@@ -35,11 +35,13 @@ class Hour(NamedTuple):
     refused: int
 
 
-Sums = dict[tuple[str, str], int]  # by bucket and name in its hash
+Key = tuple[str, bool, int]  # bucket, allowed or not, hour of Unix time
+Sums = dict[Key, int]
 
 _lock = threading.Lock()
-# By node, so that a forked child does not send what its parent will.
-_waiting: WeakKeyDictionary[Node, Sums] = WeakKeyDictionary()
+# Of the node that counted last: a forked child has another, and does not send what its parent will.
+_owner: Node | None = None
+_waiting: Sums = {}
 
 
 def _start_over() -> None:
@@ -53,8 +55,7 @@ os.register_at_fork(after_in_child=_start_over)
 
 def called(bucket: str, *, allowed: bool) -> None:
     """Count a call."""
-    node = current()
-    _add(node, {(bucket, f"{'a' if allowed else 'r'}{_hour(node)}"): 1})
+    _add(current(), (bucket, allowed, int(time.time()) // 3600), 1)
 
 
 def usage(bucket: str) -> list[Hour]:
@@ -66,7 +67,7 @@ def usage(bucket: str) -> list[Hour]:
     send(node)
     key = _key(node, bucket)
     counted: dict[bytes, bytes] = node.far.guarded(lambda client: client.hgetall(key))
-    this = _hour(node)
+    this = int(time.time()) // 3600
     return [
         Hour(
             datetime.fromtimestamp(hour * 3600, UTC),
@@ -80,37 +81,43 @@ def usage(bucket: str) -> list[Hour]:
 @flush_with
 def send(node: Node) -> None:
     """Send what waits. Raises FarDown, and keeps it, if Redis has surely not taken it."""
+    global _waiting
     with _lock:
-        sums = _waiting.pop(node, {})
+        if node is not _owner:
+            return
+        sums, _waiting = _waiting, {}
     by_bucket: defaultdict[str, Sums] = defaultdict(dict)
-    for (bucket, name), count in sums.items():
-        by_bucket[bucket][bucket, name] = count
+    for key, count in sums.items():
+        by_bucket[key[0]][key] = count
     buckets = list(by_bucket)
     for start in range(0, len(buckets), BATCH):
         batch = buckets[start : start + BATCH]
         try:
             node.far.run([_call(node, bucket, by_bucket[bucket]) for bucket in batch])
         except FarDown as error:
-            rest = buckets[start + BATCH if isinstance(error, NoAnswer) else start :]
-            _add(node, {key: count for each in rest for key, count in by_bucket[each].items()})
+            for bucket in buckets[start + BATCH if isinstance(error, NoAnswer) else start :]:
+                for key, count in by_bucket[bucket].items():
+                    _add(node, key, count)
             raise
 
 
 def _call(node: Node, bucket: str, sums: Sums) -> Call:
-    pairs = [word for (_, name), count in sums.items() for word in (name, count)]
-    return Call(ADD, [_key(node, bucket)], [_hour(node), HOURS, *pairs])
+    pairs = [
+        word
+        for (_, allowed, hour), count in sums.items()
+        for word in (f"{'a' if allowed else 'r'}{hour}", count)
+    ]
+    return Call(ADD, [_key(node, bucket)], [int(time.time()) // 3600, HOURS, *pairs])
 
 
-def _add(node: Node, sums: Sums) -> None:
+def _add(node: Node, key: Key, count: int) -> None:
+    global _owner, _waiting
     with _lock:
-        waiting = _waiting.setdefault(node, {})
-        for key, count in sums.items():
-            if key in waiting or len(waiting) < MOST:
-                waiting[key] = waiting.get(key, 0) + count
-
-
-def _hour(node: Node) -> int:
-    return int(node.clock.wall()) // 3600
+        if node is not _owner:
+            _owner, _waiting = node, {}
+        sums = _waiting
+        if key in sums or len(sums) < MOST:
+            sums[key] = sums.get(key, 0) + count
 
 
 def _key(node: Node, bucket: str) -> str:

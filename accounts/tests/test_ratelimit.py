@@ -109,6 +109,25 @@ def test_a_walk_through_time(at: At, name: str) -> None:
             assert looked == decision
 
 
+def test_the_walk_that_the_documentation_tells(at: At) -> None:
+    """docs/rate-limits.md: seconds after noon, the plan, and what is answered."""
+    walk = [
+        (0, "2/10s, 3/m", True, 0, [1, 2]),
+        (1, "2/10s, 3/m", True, 0, [0, 1]),
+        (2, "2/10s, 3/m", False, 8, [0, 1]),
+        (10, "2/10s, 3/m", True, 0, [0, 0]),
+        (10.5, "2/10s, 3/m", False, 49.5, [0, 0]),
+        (30, "2/10s, 5/m", True, 0, [1, 1]),
+        (40, "10/h", True, 0, [5]),
+        (41, "3/h", False, 3600 + 10 - 41, [0]),
+    ]
+    for second, rate, allowed, wait, remaining in walk:
+        at(NOON + 1000 * second)
+        found = hit("a", parse(rate))
+        assert (found.allowed, found.retry_after) == (allowed, wait)
+        assert [each.remaining for each in found.standings] == remaining
+
+
 def test_a_lowered_limit_counts_what_was_before_and_a_raised_one_too(at: At) -> None:
     at(NOON)
     hit("a", [Window(10, 60)], cost=8)

@@ -69,6 +69,7 @@ def test_hours_that_are_over_are_dropped(clock: time_machine.Traveller) -> None:
 
 def test_the_calls_of_all_processes_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
     ratelimit_hours.called("a", allowed=True)
+    current().flush()
     elsewhere = Node(alias="default", prefix=current().far.channel.removesuffix(":bus"))
     with monkeypatch.context() as patched:
         patched.setattr(ratelimit_hours, "current", lambda: elsewhere)

@@ -55,5 +55,5 @@ class ResourceView(ConditionalGetMixin):
             if request.method not in SAFE_METHODS:
                 raise
             logger.warning("a read goes on as anonymous: %s", type(error).__name__)
-            request.user = AnonymousUser()
+            request.user, request.auth = AnonymousUser(), None
             request.unidentified = True  # type: ignore[attr-defined]

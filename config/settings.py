@@ -152,7 +152,12 @@ SESSION_IDLE_AGE = 15 * 60  # seconds without a request
 SESSION_COOKIE_AGE = 8 * 3600  # seconds after the login, active or not
 SESSION_CAP = 20  # a user
 # What a key may do in which time, by the plan it is on.
-API_PLANS = {"default": "1000/h", "pro": "20/s, 10000/h", "demo": "1000000/h"}
+API_PLANS = {
+    "trial": "100/h",
+    "default": "1000/h",
+    "pro": "20/s, 10000/h",
+    "demo": "1000000/h",
+}
 API_DEFAULT_PLAN = "default"
 # What views of the API allow an address without key and session, such as
 # {"catalog.views.ProductViewSet": "60/m"}; the others turn it away.

@@ -231,7 +231,7 @@ def p99(replies: list[Reply]) -> float:
 @pytest.mark.parametrize("emptied", [False, True], ids=["with its old data", "empty"])
 def test_valkey_killed_under_load_comes_back(emptied: bool, home: Home, site: RunningSite) -> None:
     place = Place(home.path)
-    traffic = Traffic(site.clients(4), site.staff())
+    traffic = Traffic(site.clients(4), site.each())
     probes = site.clients(WORKERS)
     traffic.start()
     try:

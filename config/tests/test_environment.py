@@ -60,6 +60,10 @@ def test_nothing_set_means_loopback_and_a_home_in_the_project(tmp_path: Path) ->
         ("DATABASE_URL", "postgres://a:hunter2@host"),
         ("DATABASE_URL", "postgres://a:hunter2@host:port/name"),
         ("CELERY_BROKER_URL", " "),
+        ("RATELIMIT_ON_FAILURE", "maybe"),
+        ("RATELIMIT_WORKERS", "0"),
+        ("RATELIMIT_WORKERS", "-1"),
+        ("RATELIMIT_WORKERS", "two"),
         ("TRUSTED_PROXIES", "proxy.example.com"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("TRUSTED_PROXIES", "10.0.0.7/24"),
@@ -380,6 +384,13 @@ def test_in_production_the_session_is_bound_to_its_host_and_never_sent_plain(
         ALLOWED_HOSTS="shop.example.com",
     )
     assert done.stdout == "__Host-sessionid True True Lax None /\n", done.stderr
+
+
+def test_limits_without_redis_are_as_the_environment_says() -> None:
+    default = read(ROOT, {})
+    assert (default.ratelimit_on_failure, default.ratelimit_workers) == ("local", 2)
+    given = read(ROOT, {"RATELIMIT_ON_FAILURE": "Closed", "RATELIMIT_WORKERS": "8"})
+    assert (given.ratelimit_on_failure, given.ratelimit_workers) == ("closed", 8)
 
 
 def test_trusted_proxies_are_addresses_and_networks() -> None:

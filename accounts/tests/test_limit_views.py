@@ -6,8 +6,8 @@ test's name.
 
 import json
 from collections.abc import Iterator
-from typing import Any
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest

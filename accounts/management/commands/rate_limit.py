@@ -1,4 +1,4 @@
-"""Shows and resets the limits of an API key: `manage.py rate_limit show KEY`, `manage.py rate_limit reset KEY`.
+"""Shows and resets the limits of an API key: `manage.py rate_limit show KEY`, `rate_limit reset KEY`.
 
 Promise: `show` says what is left in each window and how many calls the last 24 hours saw, and spends nothing;
 after `reset` the key has all its calls again, in every process.

@@ -6,6 +6,8 @@ On failure: while Redis is down the key's page opens all the same and says so; s
 in no history.
 """
 
+import math
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,6 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
@@ -103,7 +106,7 @@ class KeyUsageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _shown(key: ApiKey, usage: KeyUsage) -> dict[str, Any]:
-    decision = usage.decision
+    decision, now = usage.decision, timezone.now()
     return {
         "plan": plan_in_force(key.plan),
         "wait": decision.wait,
@@ -112,7 +115,7 @@ def _shown(key: ApiKey, usage: KeyUsage) -> dict[str, Any]:
                 "limit": each.window.limit,
                 "period": period_text(each.window.period),
                 "used": each.window.limit - each.remaining,
-                "reset": each.reset,
+                "next_free": now + timedelta(seconds=math.ceil(each.reset)),
             }
             for each in decision.standings
         ],

@@ -43,7 +43,9 @@ class KeyUsageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Add the usage of a key that exists."""
-        key: ApiKey | None = kwargs.get("obj")
+        shown: ApiKey | None = kwargs.get("obj")
+        # A form that is refused has changed the one at hand.
+        key = ApiKey.objects.named(shown.pk) if shown is not None else None
         if key is not None:
             try:
                 context["usage"] = _shown(key, usage_of(key))

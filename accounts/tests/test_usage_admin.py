@@ -222,6 +222,14 @@ def test_a_key_on_a_plan_that_is_no_more_shows_which_one_counts(chief: Client, a
     assert "Plan default:" in usage_on(chief, key)
 
 
+def test_a_form_that_is_refused_shows_the_limits_that_still_hold(chief: Client, ada: User) -> None:
+    key, _ = create_key(user=ada, name="a key")
+    answer = chief.post(page_of(key), {**FORM, "name": "", "plan": "pro"}).content.decode()
+    assert "errorlist" in answer
+    assert "Plan default: takes calls." in answer
+    assert cells(answer)[0] == ["1 h", "0 of 3", "now"]
+
+
 def test_nothing_that_opens_is_shown(chief: Client, ada: User) -> None:
     key, text = create_key(user=ada, name="a key")
     called(text, 4)

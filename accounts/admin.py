@@ -111,7 +111,7 @@ class UserWithSessionsAdmin(UserAdmin):  # type: ignore[type-arg]
     def _confirmation(self, request: HttpRequest, question: str, **context: Any) -> HttpResponse:
         return TemplateResponse(
             request,
-            "admin/accounts/revoke.html",
+            "admin/accounts/confirm.html",
             {
                 **self.admin_site.each_context(request),
                 "title": "Revoke sessions",

@@ -12,18 +12,17 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
 from accounts.key_services import TooManyKeys, issue, revoke_keys
-from accounts.models import API_KEY_ID, ApiKey, User
+from accounts.models import ApiKey, User
 from accounts.plans import default_plan, plans
+from accounts.usage_admin import KeyUsageAdmin
 
 EDITABLE = ("name", "plan", "scopes", "expires_at")
 
@@ -73,7 +72,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiKeyAdmin(KeyUsageAdmin):
     """Keys, without what opens them."""
 
     form = ApiKeyForm
@@ -115,15 +114,6 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         shown = ["user", "id", "prefix", "created_at", "last_used_at", "revoked_at", "state"]
         return shown if obj is not None else []
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> ApiKey | None:
-        """Return the key, or None; PostgreSQL refuses even to look for an id with a NUL."""
-        if not API_KEY_ID.fullmatch(object_id):
-            return None
-        key: ApiKey | None = super().get_object(request, object_id, from_field)
-        return key
-
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
@@ -159,7 +149,7 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
         """Show the key, in this answer."""
-        return self._page(
+        return self.page(
             request,
             "apikey/issued.html",
             title="The new API key",
@@ -181,16 +171,12 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @method_decorator(require_http_methods(["GET", "POST"]))
     def revoke_view(self, request: HttpRequest, key_id: str) -> HttpResponse:
         """Ask on GET, revoke on POST."""
-        key = self.get_object(request, key_id)
-        if key is None:
-            raise Http404
-        if not self.has_change_permission(request, key):
-            raise PermissionDenied
+        key = self.changeable(request, key_id)
         back = reverse("admin:accounts_apikey_change", args=[key.pk])
         if request.method == "GET":
             question = f"Revoke the API key {key} of {key.user}? It will never open anything again."
-            return self._page(
-                request, "revoke.html", title="Revoke an API key", question=question, back=back
+            return self.page(
+                request, "confirm.html", title="Revoke an API key", question=question, back=back
             )
         revoke_keys(keys=ApiKey.objects.filter(pk=key.pk))
         self.log_change(request, key, "Revoked.")
@@ -204,9 +190,9 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Ask first; then revoke those that are not revoked yet."""
         keys = list(queryset.filter(revoked_at=None).order_by("-pk"))
         if "post" not in request.POST and keys:
-            return self._page(
+            return self.page(
                 request,
-                "revoke.html",
+                "confirm.html",
                 title="Revoke API keys",
                 question=f"Revoke {', '.join(str(key) for key in keys)}?",
                 selected=[key.pk for key in keys],
@@ -219,7 +205,3 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             LogEntry.objects.log_actions(user.pk, keys, CHANGE, "Revoked.")
         self.message_user(request, f"Revoked {len(keys)} API keys.", messages.SUCCESS)
         return None
-
-    def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts}
-        return TemplateResponse(request, f"admin/accounts/{template}", {**common, **context})

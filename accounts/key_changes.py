@@ -80,6 +80,14 @@ class ApiKeyQuerySet(_Announcing):
 
     update.alters_data = True  # type: ignore[attr-defined]
 
+    def named(self, text: str) -> Any | None:
+        """The key of this id or prefix, if there is one, with its owner."""
+        # PostgreSQL refuses to look for a NUL at all.
+        if not text.isprintable():
+            return None
+        found = self.filter(models.Q(pk=text) | models.Q(prefix=text))
+        return found.select_related("user").first()
+
     def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
         """As Django's."""
         keys = list(objs)

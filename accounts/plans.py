@@ -27,10 +27,14 @@ def default_plan() -> str:
     return name
 
 
+def plan_in_force(plan: str | None) -> str:
+    """The plan by whose limits is counted: the default plan for None, and for one that is no more."""
+    return plan if plan is not None and plan in plans() else default_plan()
+
+
 def windows_of(plan: str | None) -> tuple[Window, ...]:
-    """The windows of a plan; those of the default plan for None, and for one that is no more."""
-    known = plans()
-    return _parsed(known.get(plan or default_plan(), known[default_plan()]))
+    """The windows of the plan that is in force for it."""
+    return _parsed(plans()[plan_in_force(plan)])
 
 
 def stranger_limits(view: type) -> tuple[Window, ...] | None:

@@ -1,7 +1,7 @@
 """Windows of a rate limit: how many units, in how many seconds, and how people write that.
 
 Promises: `parse` knows `1000/h`, `20/s, 1000/hour`, `5/10m`, `100/30 seconds`; what it and `check` let
-pass can be counted exactly by `accounts.ratelimit`.
+pass can be counted exactly by `accounts.ratelimit`. `period_text` writes a period as `parse` reads it.
 On failure: ValueError with one line that says what is wrong, and with what.
 """
 
@@ -36,6 +36,14 @@ def parse(text: str) -> tuple[Window, ...]:
     windows = tuple(_parse_one(part.strip()) for part in text.split(","))
     check(windows, 1)
     return windows
+
+
+def period_text(seconds: int) -> str:
+    """A period in its largest whole unit: `1 h`, `90 s`."""
+    unit = max(
+        (unit for unit, size in SECONDS.items() if seconds % size == 0), key=SECONDS.__getitem__
+    )
+    return f"{seconds // SECONDS[unit]} {unit}"
 
 
 def check(windows: Sequence[Window], cost: int) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from accounts.ratelimit import Window, parse
+from accounts.ratelimit_windows import period_text
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,20 @@ def test_what_is_no_rate_is_one_line_that_says_why(text: str, says: str) -> None
     with pytest.raises(ValueError, match=says) as raised:
         parse(text)
     assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1, "1 s"),
+        (90, "90 s"),
+        (600, "10 m"),
+        (3600, "1 h"),
+        (5400, "90 m"),
+        (172_800, "2 d"),
+        (4_294_967, "4294967 s"),
+    ],
+)
+def test_a_period_is_written_as_it_is_read(seconds: int, text: str) -> None:
+    assert period_text(seconds) == text
+    assert parse(f"1/{text}") == (Window(1, seconds),)

@@ -16,7 +16,6 @@ import msgspec
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
-from django.db.models import Q
 from django.utils import timezone
 
 from accounts.key_serializers import api_key_card, new_api_key_card
@@ -98,9 +97,7 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
     def _revoke(self, *, key: str, **_: Any) -> None:
-        # PostgreSQL refuses to look for a NUL at all.
-        named = ApiKey.objects.filter(Q(pk=key) | Q(prefix=key))
-        found = named.first() if key.isprintable() else None
+        found = ApiKey.objects.named(key)
         if found is None:
             raise CommandError("there is no such key")
         done = revoke_keys(keys=ApiKey.objects.filter(pk=found.pk))

@@ -1,0 +1,33 @@
+"""`rate-limit/`: where the caller stands, for programs that plan their calls.
+
+Promises: asking spends nothing and is counted nowhere, so who is over a limit may ask, too. It tells of the
+key that asks, or of the user who came by a session, and of nobody else; no answer is stored by anybody.
+On failure: problem+json (see rest/problems.py): 401 for a stranger. Without Redis `source` says who decides.
+"""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api_keys import KeyCard
+from accounts.gate import standing
+from accounts.limit_serializers import RateLimitSerializer, rate_limit_card
+from accounts.plans import plan_in_force
+from accounts.throttling import caller_of
+from accounts.views import AccountView
+
+
+class RateLimitView(AccountView):
+    """The caller's limits."""
+
+    # It would count the question.
+    throttle_classes = []
+
+    @extend_schema(responses=RateLimitSerializer)
+    def get(self, request: Request) -> Response:
+        """What the next call would meet."""
+        decision = standing(caller_of(request, self))
+        # For the headers; a key's request that has none would be counted there.
+        request._request.rate_limit = decision  # type: ignore[attr-defined]
+        plan = request.auth.plan if isinstance(request.auth, KeyCard) else None
+        return Response(rate_limit_card(plan_in_force(plan), decision))

@@ -60,7 +60,7 @@ def test_create_takes_plan_scopes_and_expiry(ada: User, noon: time_machine.Trave
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (["--plan", "free"], "plan: There is no such plan; there are: default, pro, demo."),
+        (["--plan", "free"], "plan: There is no such plan; there are: trial, default, pro, demo."),
         (["--expires", "2020-01-01"], "expires_at: This is not in the future."),
         (["--expires", "tomorrow"], "must be a date such as 2027-01-01, or days such as 30d"),
         (["--expires", "0d"], "must be a date"),

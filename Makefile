@@ -32,7 +32,7 @@ bench: $(VENV)/.bench ## side by side with the libraries people use today
 lint: $(VENV)/.dev ## ruff, mypy, import-linter
 	@$(RUN) -m ruff format --check --quiet .
 	@$(RUN) -m ruff check --quiet .
-	@$(RUN) -m mypy .
+	@$(RUN) -m mypy --no-incremental .
 	@$(VENV)/bin/lint-imports --no-cache
 
 clean: ## removes .venv, .headwater and caches; stops the embedded server first

@@ -1,22 +1,19 @@
 """How a request to the API says who sends it.
 
 Promises: a key comes in `X-API-Key` and decides, whatever else comes along; a session is presented as a
-bearer token (RFC 6750) or by its cookie; basic login is for staff. A request without credentials stays
-anonymous, and is answered 401 with a challenge where anonymous is not enough. A browser sends neither key
-nor bearer token by itself, so only cookies need a CSRF token.
-On failure: wrong credentials, and right ones of somebody who is not staff, get the same 401; so does every
-token that opens no session now, and every key that opens nothing, whatever is wrong with it. A key without
-the scope that a method needs is a 403.
+bearer token (RFC 6750) or by its cookie. A request without credentials stays anonymous, and is answered 401
+with a challenge where anonymous is not enough. A browser sends neither key nor bearer token by itself, so
+only cookies need a CSRF token.
+On failure: every token that opens no session now, and every key that opens nothing, is the same 401, whatever
+is wrong with it. A key without the scope that a method needs is a 403.
 """
-
-from typing import Any
 
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import router
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from rest_framework.authentication import BaseAuthentication, BasicAuthentication
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -62,6 +59,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed(
                 _("This API key opens nothing; check it, or create another.")
             )
+        request._request.api_key = card  # type: ignore[attr-defined]
         scope = "read" if request.method in SAFE_METHODS else "write"
         if scope not in card.scopes:
             raise PermissionDenied(_("This API key lacks the scope %s.") % scope)
@@ -101,21 +99,3 @@ class BearerAuthentication(BaseAuthentication):
         if presented_session(request._request) is None:
             return CHALLENGE
         return f'{CHALLENGE}, error="invalid_token"'
-
-
-class StaffBasicAuthentication(BasicAuthentication):
-    """HTTP Basic for staff, until a request can carry a token or a key."""
-
-    www_authenticate_realm = "headwater"
-
-    def authenticate_credentials(
-        self, userid: str, password: str, request: Request | None = None
-    ) -> tuple[AbstractBaseUser, Any]:
-        """The user of these credentials. Raises `AuthenticationFailed` unless active staff."""
-        if "\0" in userid:
-            # PostgreSQL refuses to look for it at all.
-            raise AuthenticationFailed(_("Invalid username/password."))
-        user, token = super().authenticate_credentials(userid, password, request)
-        if not user.is_staff:
-            raise AuthenticationFailed(_("Invalid username/password."))
-        return user, token

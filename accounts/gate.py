@@ -11,7 +11,7 @@ from typing import NamedTuple
 from accounts import ratelimit
 from accounts.api_keys import KeyCard
 from accounts.plans import windows_of
-from accounts.ratelimit import Decision, Window, parse
+from accounts.ratelimit import Decision, Window
 
 
 class Caller(NamedTuple):
@@ -32,9 +32,9 @@ def user_caller(user_id: int) -> Caller:
     return Caller(f"user:{user_id}", windows_of(None))
 
 
-def address_caller(network: str, limits: str, scope: str = "") -> Caller:
-    """A stranger at a network (see `visitors.network_of`); `scope` tells apart what is counted apart."""
-    return Caller(f"address:{network}:{scope}", parse(limits))
+def address_caller(network: str, windows: tuple[Window, ...], scope: str) -> Caller:
+    """A stranger at a network (see `visitors.network_of`); `scope` names what is counted apart."""
+    return Caller(f"address:{network}:{scope}", windows)
 
 
 def bucket_of_key(key_id: str) -> str:

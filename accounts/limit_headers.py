@@ -3,11 +3,13 @@
 Promises: `X-RateLimit-*` speak of the window that is tightest: its limit, the units left, and the Unix second
 at which the next unit is free. `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) tell
 all windows: `t` is the seconds until more units are free. A decision made without Redis is marked as such.
-On failure: none; this is a pure function of the decision.
+On failure: there is nothing to fail.
 """
 
 import math
 import time
+
+from django.http import HttpResponse
 
 from accounts.ratelimit import Decision, Window
 
@@ -35,6 +37,13 @@ def limit_headers(decision: Decision) -> dict[str, str]:
     if decision.source != "redis":
         headers[DEGRADED] = decision.source
     return headers
+
+
+def say(response: HttpResponse, decision: Decision) -> HttpResponse:
+    """The response with the headers that it lacks."""
+    for name, value in limit_headers(decision).items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 def _name(window: Window) -> str:

@@ -34,12 +34,6 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "http", "scheme": "bearer"}
 
 
-class LimitedSchema(AutoSchema):
-    """For what may be tried only so often."""
-
-    always: ClassVar = AutoSchema.always | {HTTPStatus.TOO_MANY_REQUESTS}
-
-
 class CurrentSchema(AutoSchema):
     """For what needs a session, and not just a user."""
 

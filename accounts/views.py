@@ -28,7 +28,7 @@ from rest_framework.viewsets import ViewSet
 from accounts import attempts, services
 from accounts.authentication import CHALLENGE, presented_session
 from accounts.models import SESSION_ID, User
-from accounts.schema import CurrentSchema, LimitedSchema
+from accounts.schema import CurrentSchema
 from accounts.serializers import (
     CredentialsSerializer,
     LoginSerializer,
@@ -85,7 +85,8 @@ class EntranceView(AccountView):
 
     authentication_classes = []
     permission_classes = [AllowAny]
-    schema = LimitedSchema()
+    # Counted by accounts/attempts.py.
+    throttle_classes = []
 
     def get_authenticate_header(self, request: Request) -> str:
         """Have wrong credentials answered 401, though nobody is authenticated here."""
@@ -232,7 +233,7 @@ def _state(request: HttpRequest) -> Any:
 
 
 def _current(request: Request) -> State:
-    """The session of this request, if it is its user's: basic login may come with somebody's cookie."""
+    """The session of this request, if it is its user's: a key comes by none."""
     state: State | None = _state(request._request)
     if state is None or state.user != str(request.user.pk):
         raise NotFound("This request came by no session.")

@@ -44,6 +44,14 @@ def address_of(request: HttpRequest) -> str:
     return str(address)
 
 
+def network_of(request: HttpRequest) -> str:
+    """What a stranger is counted by: the address, of IPv6 the /64; empty as `address_of`."""
+    address = address_of(request)
+    if ":" not in address:
+        return address
+    return str(ip_network((address, settings.RATELIMIT_IPV6_MASK), strict=False))
+
+
 def user_agent_of(request: HttpRequest) -> str:
     """Such as "Firefox on Linux"; empty if nobody knows the program."""
     found = ua_parser.parse(request.META.get("HTTP_USER_AGENT", "")[:READ])

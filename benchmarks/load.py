@@ -21,13 +21,21 @@ from benchmarks.errors import LoadError
 CONNECTIONS = 8
 
 
-def requests_per_second(url: str, seconds: float) -> float:
-    """Loads `url` for `seconds`; wrk counts in whole ones, and so gets at least one."""
+def requests_per_second(url: str, seconds: float, header: str) -> float:
+    """Loads `url` for `seconds`, with `header` on each request; wrk counts in whole seconds, at least one."""
     wrk = shutil.which("wrk")
     if wrk is not None:
-        command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", url]
+        command = [
+            wrk,
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{max(1, round(seconds))}s",
+            "-H",
+            header,
+            url,
+        ]
     else:
-        command = [sys.executable, "-m", "benchmarks.load", url, str(seconds)]
+        command = [sys.executable, "-m", "benchmarks.load", url, str(seconds), header]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     rate = re.search(r"Requests/sec: *([\d.]+)", done.stdout)
     if (
@@ -41,15 +49,15 @@ def requests_per_second(url: str, seconds: float) -> float:
 
 
 def main() -> None:
-    url, seconds = sys.argv[1], float(sys.argv[2])
+    url, seconds, header = sys.argv[1], float(sys.argv[2]), sys.argv[3]
     began = time.perf_counter()
-    answers = _drive(url, began + seconds)
+    answers = _drive(url, began + seconds, header)
     print(f"Requests/sec: {answers / (time.perf_counter() - began):.1f}")
 
 
-def _drive(url: str, until: float) -> int:
+def _drive(url: str, until: float, header: str) -> int:
     parts = urlsplit(url)
-    request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
+    request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{header}\r\n\r\n".encode()
     answers = 0
     with selectors.DefaultSelector() as selector:
         for _ in range(CONNECTIONS):

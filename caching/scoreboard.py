@@ -75,10 +75,11 @@ class Row:
 
 
 def demo_modules() -> Iterator[ModuleType]:
-    """The `demo` module of each installed app that has one, in the order of INSTALLED_APPS."""
+    """The `demo` modules of the installed apps, or the `DEMOS` of each, in the order of INSTALLED_APPS."""
     for config in apps.get_app_configs():
         if config.module is not None and module_has_submodule(config.module, "demo"):
-            yield import_module(f"{config.name}.demo")
+            module = import_module(f"{config.name}.demo")
+            yield from getattr(module, "DEMOS", (module,))
 
 
 def use_cases() -> tuple[UseCase, ...]:

@@ -1,8 +1,8 @@
 """What an app's `demo.py` is written with: the running site as a workload sees it, its result.
 
-An app's `demo` module offers `USE_CASE`, `seed(size, progress)` and `workload(site)`; whoever runs
-it gives the `Site`, so no app needs to know its runner. Promises: nothing here opens a connection
-or touches Redis; `Zipf` is deterministic for one seed.
+An app's `demo` module offers `USE_CASE`, `seed(size, progress)` and `workload(site)`, or `DEMOS`, the modules
+that do; whoever runs it gives the `Site`, so no app needs to know its runner. Promises: nothing here opens a
+connection or touches Redis; `Zipf` is deterministic for one seed.
 On failure: `Client` calls raise OSError (connection lost, timeout) or ValueError (not HTTP).
 """
 
@@ -47,8 +47,8 @@ class Client(Protocol):
     def worker(self) -> str:
         """The server process at the other end."""
 
-    def get(self, path: str, *, bearer: str | None = None) -> Reply:
-        """Reads; `bearer`: the token of a session, in place of any login the client has."""
+    def get(self, path: str, *, bearer: str | None = None, key: str | None = None) -> Reply:
+        """Reads; by the token of a session or an API key, in place of the key that the client has."""
 
     def send(self, method: str, path: str, body: object, *, bearer: str | None = None) -> Reply:
         """Sends `body` as JSON."""
@@ -62,10 +62,10 @@ class Site(Protocol):
     seed: int
 
     def clients(self, count: int) -> list[Client]:
-        """`count` anonymous connections, spread evenly over the server's processes."""
+        """`count` connections with a key of staff, spread evenly over the server's processes."""
 
-    def staff(self) -> list[Client]:
-        """One connection logged in as staff for each of the server's processes."""
+    def each(self) -> list[Client]:
+        """One such connection for each of the server's processes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class _Traffic:
 def drive(site: Site, ids: Sequence[str], slugs: Sequence[str]) -> Outcome:
     """Reads `ids`, the most popular first, and the listings of `slugs`, while prices change."""
     traffic = _Traffic(site, ids, slugs)
-    clients, staff = site.clients(READERS), site.staff()
+    clients, staff = site.clients(READERS), site.each()
     probes = site.clients(len(staff))
     ramp = RAMP * len(ids) // READERS
     with ThreadPoolExecutor(READERS + 1) as pool:

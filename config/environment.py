@@ -48,6 +48,8 @@ class Environment:
     redis_url: str | None
     broker_url: str | None
     trusted_proxies: tuple[str, ...]
+    ratelimit_on_failure: str
+    ratelimit_workers: int
 
     @property
     def public(self) -> bool:
@@ -71,6 +73,8 @@ def read(base: Path, variables: Mapping[str, str] | None = None) -> Environment:
         redis_url=_filled(given, "REDIS_URL"),
         broker_url=_filled(given, "CELERY_BROKER_URL"),
         trusted_proxies=_trusted_proxies(given),
+        ratelimit_on_failure=_ratelimit_on_failure(given),
+        ratelimit_workers=_ratelimit_workers(given),
     )
 
 
@@ -163,6 +167,20 @@ def _trusted_proxies(given: Mapping[str, str]) -> tuple[str, ...]:
                 f"{part!r} is no address or network; write 10.0.0.7 or 10.0.0.0/24",
             ) from error
     return tuple(proxies)
+
+
+def _ratelimit_on_failure(given: Mapping[str, str]) -> str:
+    value = (_filled(given, "RATELIMIT_ON_FAILURE") or "local").strip().lower()
+    if value not in {"local", "open", "closed"}:
+        raise Invalid("RATELIMIT_ON_FAILURE", "must be local, open or closed")
+    return value
+
+
+def _ratelimit_workers(given: Mapping[str, str]) -> int:
+    value = _filled(given, "RATELIMIT_WORKERS") or "2"
+    if not (re.fullmatch(r"[0-9]{1,5}", value) and int(value) >= 1):
+        raise Invalid("RATELIMIT_WORKERS", "must be a number from 1 to 99999")
+    return int(value)
 
 
 def _database(given: Mapping[str, str]) -> dict[str, Any] | None:

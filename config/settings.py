@@ -63,6 +63,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # First: what comes behind may answer with the address.
     "accounts.key_middleware.NoKeysInAddresses",
+    "accounts.limit_middleware.RateLimitHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "accounts.middleware.SessionMiddleware",
@@ -155,8 +156,19 @@ SESSION_IDLE_AGE = 15 * 60  # seconds without a request
 SESSION_COOKIE_AGE = 8 * 3600  # seconds after the login, active or not
 SESSION_CAP = 20  # a user
 # What a key may do in which time, by the plan it is on.
-API_PLANS = {"default": "1000/h", "pro": "20/s, 10000/h", "demo": "1000000/h"}
+API_PLANS = {
+    "trial": "100/h",
+    "default": "1000/h",
+    "pro": "20/s, 10000/h",
+    "demo": "1000000/h",
+}
 API_DEFAULT_PLAN = "default"
+# What views of the API allow an address without key and session, such as
+# {"catalog.views.ProductViewSet": "60/m"}; the others turn it away.
+ANONYMOUS_LIMITS: dict[str, str] = {}
+# What becomes of limits without Redis, and over how many processes each is shared out then.
+RATELIMIT_ON_FAILURE = ENVIRONMENT.ratelimit_on_failure
+RATELIMIT_WORKERS = ENVIRONMENT.ratelimit_workers
 API_KEYS_PER_USER = 50  # that are neither revoked nor expired
 # Followers; the posts of authors with more are merged into feeds as these are read.
 FEEDS_FANOUT_LIMIT = 10_000
@@ -196,9 +208,9 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.ApiKeyAuthentication",
         "accounts.authentication.BearerAuthentication",
-        "accounts.authentication.StaffBasicAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.ApiGate"],
     "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.StaffWrites"],
     "DEFAULT_SCHEMA_CLASS": "rest.schema.AutoSchema",
     "EXCEPTION_HANDLER": "rest.problems.exception_handler",

@@ -10,7 +10,6 @@ process.
 import json
 import socket
 import time
-from collections.abc import Mapping
 
 import httptools
 
@@ -21,36 +20,34 @@ TIMEOUT = 10.0  # seconds
 
 
 class Connection:
-    """A `caching.workload.Client`. `headers` go out with every request."""
+    """A `caching.workload.Client`; `key` is the API key of every request that names no other caller."""
 
-    def __init__(self, host: str, port: int, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, host: str, port: int, key: str | None = None) -> None:
         self._socket = socket.create_connection((host, port), timeout=TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        fixed = {"Host": f"{host}:{port}", "Accept": "application/json", **(headers or {})}
-        self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
+        self._fixed = f"Host: {host}:{port}\r\nAccept: application/json\r\n"
+        self._key = key
         self.worker = ""
 
-    def get(self, path: str, *, bearer: str | None = None) -> Reply:
-        return self._exchange(f"{self._head('GET', path, bearer)}\r\n".encode())
+    def get(self, path: str, *, bearer: str | None = None, key: str | None = None) -> Reply:
+        return self._exchange(f"{self._head('GET', path, bearer, key)}\r\n".encode())
 
     def send(self, method: str, path: str, body: object, *, bearer: str | None = None) -> Reply:
         encoded = json.dumps(body).encode()
-        return self.post(method, path, "application/json", encoded, bearer=bearer)
-
-    def post(
-        self, method: str, path: str, content_type: str, body: bytes, *, bearer: str | None = None
-    ) -> Reply:
-        """A request with a body of any content type."""
-        head = self._head(method, path, bearer)
-        head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-        return self._exchange(head.encode() + body)
+        head = self._head(method, path, bearer, None)
+        head += f"Content-Type: application/json\r\nContent-Length: {len(encoded)}\r\n\r\n"
+        return self._exchange(head.encode() + encoded)
 
     def close(self) -> None:
         self._socket.close()
 
-    def _head(self, method: str, path: str, bearer: str | None) -> str:
-        token = f"Authorization: Bearer {bearer}\r\n" if bearer else ""
-        return f"{method} {path} HTTP/1.1\r\n{self._fixed}{token}"
+    def _head(self, method: str, path: str, bearer: str | None, key: str | None) -> str:
+        caller = ""
+        if bearer:
+            caller = f"Authorization: Bearer {bearer}\r\n"
+        elif key or self._key:
+            caller = f"X-API-Key: {key or self._key}\r\n"
+        return f"{method} {path} HTTP/1.1\r\n{self._fixed}{caller}"
 
     def _exchange(self, request: bytes) -> Reply:
         answer = _Answer()

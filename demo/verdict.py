@@ -32,8 +32,10 @@ class Result:
 
     @property
     def hit_rate(self) -> float | None:
-        """The share of the measured answers that came from a cache, 0..1."""
+        """The share of the measured answers that came from a cache, 0..1; None if none names a layer."""
         reads = {layer: len(seconds) for layer, seconds in self.outcome.reads.items()}
+        if reads.keys() <= {"none"}:
+            return None
         return share(sum(reads.get(layer, 0) for layer in HITS), sum(reads.values()))
 
     @property

@@ -23,3 +23,15 @@ class ContentTooLarge(APIException):
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_detail = "The body is too long."
     default_code = "content_too_large"
+
+
+class Unavailable(APIException):
+    """503: the server cannot do this now, but may in `wait` seconds."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "The server cannot do this now; try again soon."
+    default_code = "unavailable"
+
+    def __init__(self, detail: str | None = None, *, wait: int) -> None:
+        super().__init__(detail)
+        self.wait = wait

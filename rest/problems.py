@@ -1,11 +1,14 @@
 """Errors as `application/problem+json` (RFC 9457): type, title, status, detail, `errors` for fields.
 
+What may be tried again later has `retry_after`, in seconds, as its header says.
+
 Promise: every error under /api/ has this form, whether DRF, Django or the database made it, and says
 nothing of the inside: no exception text of ours, no SQL, no path, no stack.
 On failure: a database that does not answer is a 503 with Retry-After; anything unforeseen is a 500.
 """
 
 import logging
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -70,8 +73,17 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpRespons
         members = problem(response.status_code, _summary(errors), errors)
     else:
         members = problem(response.status_code, str(response.data["detail"]))
+    wait = getattr(exc, "wait", None)
+    if wait is not None:
+        members["retry_after"] = math.ceil(wait)
     # The headers say how to authenticate, or when to come back.
     return _answer(members, response.headers)
+
+
+def refusal(status: int, detail: str, wait: int) -> HttpResponse:
+    """The problem for what is refused now, and may be tried again after `wait` seconds."""
+    members = {**problem(status, detail), "retry_after": wait}
+    return _answer(members, {"Retry-After": str(wait)})
 
 
 def fields(detail: Any) -> dict[str, list[str]]:
@@ -101,8 +113,7 @@ def _summary(errors: Mapping[str, list[str]]) -> str:
 
 def _unavailable() -> HttpResponse:
     detail = "The database does not answer; try again soon."
-    members = problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
-    return _answer(members, {"Retry-After": str(RETRY_AFTER)})
+    return refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, RETRY_AFTER)
 
 
 def _answer(members: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> HttpResponse:

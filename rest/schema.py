@@ -9,7 +9,7 @@ warnings fail the build.
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from drf_spectacular import authentication, openapi
+from drf_spectacular import openapi
 from drf_spectacular.plumbing import ResolvedComponent
 
 from rest.problems import MEDIA_TYPE
@@ -27,16 +27,10 @@ PROBLEM = {
             "description": "Messages by field",
             "additionalProperties": {"type": "array", "items": {"type": "string"}},
         },
+        "retry_after": {"type": "integer", "description": "Seconds until it may be tried again"},
     },
     "required": ["type", "title", "status", "detail"],
 }
-
-
-class BasicScheme(authentication.BasicScheme):
-    """Documents subclasses of basic authentication as drf-spectacular does the class itself."""
-
-    match_subclasses = True
-    priority = 1
 
 
 class AutoSchema(openapi.AutoSchema):
@@ -47,6 +41,7 @@ class AutoSchema(openapi.AutoSchema):
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     }
     by_method: ClassVar = {

@@ -2,7 +2,7 @@
 
 Promise: a view on it is safe and answers alike in any project, whatever REST_FRAMEWORK says there: all
 read, staff write, JSON in and out, problems for errors, ETags on reads. Who it is that asks is left to
-the project's DEFAULT_AUTHENTICATION_CLASSES.
+the project's DEFAULT_AUTHENTICATION_CLASSES, and how often they may to its DEFAULT_THROTTLE_CLASSES.
 On failure: while the database does not answer nobody can be known. Reads go on as anonymous, since a
 cache may hold what they ask for; writes are a 503 with Retry-After.
 """
@@ -38,6 +38,15 @@ class ResourceView(ConditionalGetMixin):
         """Answer errors with problems."""
         return exception_handler
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Find out who asks, and count it, before anything else can be wrong with the request."""
+        self.perform_authentication(request)
+        super().check_throttles(request)
+        super().initial(request, *args, **kwargs)
+
+    def check_throttles(self, request: Request) -> None:
+        """Done by `initial`; DRF comes here after it has asked for permission."""
+
     def perform_authentication(self, request: Request) -> None:
         """Find out who asks; for a read, nobody will do if there is no database to tell."""
         try:
@@ -46,4 +55,5 @@ class ResourceView(ConditionalGetMixin):
             if request.method not in SAFE_METHODS:
                 raise
             logger.warning("a read goes on as anonymous: %s", type(error).__name__)
-            request.user = AnonymousUser()
+            request.user, request.auth = AnonymousUser(), None
+            request.unidentified = True  # type: ignore[attr-defined]

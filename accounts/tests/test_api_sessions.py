@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -22,7 +21,8 @@ from django.test import Client
 from accounts import session_hashes as hashes
 from accounts import session_rows as rows
 from accounts import session_tiers as tiers
-from accounts.models import SESSION_ID, Session, User
+from accounts.key_services import create_key
+from accounts.models import SCOPES, SESSION_ID, Session, User
 from accounts.session_state import digest_of
 from accounts.sessions import SessionStore
 from accounts.tests.clients import (
@@ -402,14 +402,12 @@ def test_a_deleted_users_sessions_end(client: Client, ada: User) -> None:
     assert hashes.look([digest]) == {}
 
 
-def test_staff_by_basic_login_see_their_sessions_but_have_no_current_one(ada: User) -> None:
-    User.objects.update(is_staff=True)
+def test_who_comes_by_a_key_sees_their_sessions_but_has_no_current_one(ada: User) -> None:
     User.objects.create_user("bob", password=PASSWORD)
     log_in(Client())
     client = Client()
     token = log_in(client, "bob")["token"]
-    basic = b64encode(f"ada:{PASSWORD}".encode()).decode()
-    headers = {"Authorization": f"Basic {basic}"}
+    headers = {"X-API-Key": create_key(user=ada, name="cron", scopes=SCOPES)[1]}
     # Bob's cookie comes along, as in his browser.
     body = client.get(SESSIONS, headers=headers).json()
     assert [row["current"] for row in body["results"]] == [False]

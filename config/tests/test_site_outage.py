@@ -8,7 +8,6 @@ On failure: the logs are in the test's temporary folder.
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import threading
@@ -39,13 +38,15 @@ CUT_BOUND = 2.0  # seconds: what G1 allows a process that is not told
 
 SEED = """
 from decimal import Decimal
-from django.contrib.auth import get_user_model
+from accounts.key_services import create_key
+from accounts.models import SCOPES, User
 from catalog.models import Category
 from catalog import services
-get_user_model().objects.create_superuser("chief", password={password!r})
+chief = User.objects.create(username="chief", is_staff=True, is_superuser=True)
 Category.objects.create(slug="grocery", name="Grocery")
 for id in {ids!r}:
     services.create_product(id=id, name=id, price=Decimal("1.00"), category="grocery", stock=0)
+print(create_key(user=chief, name="traffic", scopes=SCOPES)[1])
 """
 
 pytestmark = pytest.mark.slow
@@ -114,16 +115,15 @@ def home() -> Iterator[Home]:
 @pytest.fixture
 def site(home: Home) -> Iterator[RunningSite]:
     """The site, seeded, serving from two processes."""
-    password = secrets.token_urlsafe(12)
-    seed = SEED.format(password=password, ids=PRODUCTS)
+    seed = SEED.format(ids=PRODUCTS)
     for command in (["migrate", "-v", "0"], ["shell", "--no-imports", "-c", seed]):
         done = home.run(*command)
         assert done.returncode == 0, done.stderr
-    credentials = Credentials("", "chief", password, None)
+    credentials = Credentials("", "chief", "", api_key=done.stdout.strip())
     with Children(home.path / "logs") as children:
         children.start(
             "server",
-            home.environment(DJANGO_SETTINGS_MODULE="config.settings"),
+            home.environment(DJANGO_SETTINGS_MODULE="config.tests.generous_settings"),
             *("granian", "demo.wsgi:application", "--interface", "wsgi", "--host", HOST),
             *("--port", str(home.port), "--workers", str(WORKERS), "--blocking-threads", "1"),
             *("--no-ws", "--workers-kill-timeout", "5"),
@@ -231,7 +231,7 @@ def p99(replies: list[Reply]) -> float:
 @pytest.mark.parametrize("emptied", [False, True], ids=["with its old data", "empty"])
 def test_valkey_killed_under_load_comes_back(emptied: bool, home: Home, site: RunningSite) -> None:
     place = Place(home.path)
-    traffic = Traffic(site.clients(4), site.staff())
+    traffic = Traffic(site.clients(4), site.each())
     probes = site.clients(WORKERS)
     traffic.start()
     try:

@@ -30,7 +30,7 @@ CURRENT = "/api/v1/sessions/current/"
 SESSIONS = 20
 OPEN = """
 from accounts.models import User
-from accounts.demo import BACKEND
+from accounts.demo_sessions import BACKEND
 from accounts.sessions import SessionStore
 user = User.objects.create_user({name!r})
 for _ in range({count}):

@@ -102,6 +102,11 @@ def test_what_only_a_500_can_answer_is_left_to_django() -> None:
     assert problems.exception_handler(KeyError("inside"), {}) is None
 
 
+@pytest.fixture
+def categories_open_to_strangers(settings: Any) -> None:
+    settings.ANONYMOUS_LIMITS = {"catalog.views.CategoryViewSet": "100/m"}
+
+
 @pytest.mark.parametrize(
     ("method", "url", "accept", "status"),
     [
@@ -113,6 +118,7 @@ def test_what_only_a_500_can_answer_is_left_to_django() -> None:
     ],
 )
 @pytest.mark.django_db
+@pytest.mark.usefixtures("categories_open_to_strangers")
 def test_a_problem_is_json_whatever_else_the_view_can_write(
     client: Client, method: str, url: str, accept: str, status: int
 ) -> None:

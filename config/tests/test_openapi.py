@@ -5,13 +5,12 @@ stranger, gets a 5xx or an answer that the document does not know.
 On failure: schemathesis prints the request as a curl command.
 """
 
-import base64
+from decimal import Decimal
 from io import StringIO
 from typing import Any
 
 import pytest
 import schemathesis
-from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +22,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from accounts.key_services import create_key
+from accounts.models import SCOPES, User
 from catalog.models import Category, Product
 
 CHECKS = [
@@ -47,12 +48,13 @@ def test_the_document_is_valid_and_complete_without_a_warning() -> None:
 
 
 @pytest.fixture
-def headers(settings: Any, grocery: Category, ice: Product, caller: str) -> dict[str, str]:
-    """What the caller sends; passwords are hashed cheaply, since every request checks one."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    get_user_model().objects.create_user("staff", password="right", is_staff=True)
-    basic = "Basic " + base64.b64encode(b"staff:right").decode()
-    return {"Authorization": basic} if caller == "staff" else {}
+def headers(settings: Any, transactional_db: None, caller: str) -> dict[str, str]:
+    """What the caller sends."""
+    grocery = Category.objects.create(slug="grocery", name="Grocery")
+    Product.objects.create(id="prod_ice", name="Ice", price=Decimal("3.49"), category=grocery)
+    staff = User.objects.create(username="staff", is_staff=True)
+    _key, text = create_key(user=staff, name="fuzzer", scopes=SCOPES, plan="demo")
+    return {"X-API-Key": text} if caller == "staff" else {}
 
 
 @pytest.mark.slow

@@ -138,6 +138,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     # Seconds; one that comes late is of no use any more.
     "feeds.sweep": {"task": "feeds.sweep", "schedule": 5.0, "options": {"expires": 5.0}},
+    "feeds.forget_keys": {"task": "feeds.forget_keys", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(HEADWATER_HOME / "celerybeat-schedule")
 

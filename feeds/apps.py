@@ -16,6 +16,7 @@ class FeedsConfig(AppConfig):
 
     def ready(self) -> None:
         """Follow what happens to posts and relations."""
-        from feeds import signals
+        from feeds import profiles, signals
 
         signals.connect()
+        profiles.connect()

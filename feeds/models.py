@@ -1,4 +1,4 @@
-"""Posts, who follows, blocks and mutes whom, how many follow, and what is still to be delivered.
+"""Posts, who follows, blocks and mutes whom, how many follow, what is still to be delivered, and answered.
 
 Promises: a pair exists once and nobody is in a relation with themselves; a post's id, `created_at` and place
 in every feed are one and the same moment; a deleted post stays as a tombstone. A pending delivery is written
@@ -20,6 +20,7 @@ from feeds.post_ids import checked, new_post_id, time_of
 from rest.ids import LENGTH
 
 TEXT_LENGTH = 1000
+KEY_LENGTH = 255
 
 
 class Post(models.Model):
@@ -230,3 +231,28 @@ class PendingDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.post or self.user} of {self.author}"
+
+
+class IdempotencyKey(models.Model):
+    """A request that its caller may repeat, and the answer it got; see feeds/idempotency.py.
+
+    Under way while `answer` is empty: `claim` is then whose it is, since `claimed_at`.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
+    )
+    key = models.CharField(max_length=KEY_LENGTH)
+    fingerprint = models.CharField(max_length=64)
+    answer = models.TextField(default="")
+    claim = models.CharField(max_length=32)
+    claimed_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "key"], name="feeds_idempotency_key_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key:.40} of {self.user_id}"

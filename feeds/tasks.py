@@ -7,7 +7,7 @@ On failure: the delivery stays in the outbox, and the sweep queues it again when
 
 from celery import shared_task
 
-from feeds import fan_out, outbox
+from feeds import fan_out, idempotency, outbox
 
 
 @shared_task(name=outbox.DELIVER, ignore_result=True)
@@ -21,3 +21,9 @@ def deliver(id: int) -> None:
 def sweep() -> int:
     """Queue the deliveries that are due; how many."""
     return outbox.sweep()
+
+
+@shared_task(name="feeds.forget_keys", ignore_result=True)
+def forget_keys() -> int:
+    """Delete the idempotency keys that are past their time; how many."""
+    return idempotency.forget()

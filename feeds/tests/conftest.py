@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.test import Client
 
 from feeds import outbox
+from feeds.tests.api import log_in
 
 
 @pytest.fixture
@@ -29,3 +31,15 @@ def users(db: None) -> Callable[..., list[int]]:
         return [model.objects.create_user(name).pk for name in names]
 
     return make
+
+
+@pytest.fixture
+def ada(transactional_db: None, queue: list[int]) -> Client:
+    """A caller."""
+    return log_in("ada")
+
+
+@pytest.fixture
+def bob(transactional_db: None, queue: list[int]) -> Client:
+    """Another."""
+    return log_in("bob")

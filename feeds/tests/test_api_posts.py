@@ -111,7 +111,9 @@ def test_a_deleted_post_is_nowhere(ada: Client, bob: Client) -> None:
     assert texts(ada) == []
 
 
-@pytest.mark.parametrize("id", ["0" * 26, "x", "prod_1", "%00", "0" * 600, "z" * 26, "%F0%9F%90%8C"])
+@pytest.mark.parametrize(
+    "id", ["0" * 26, "x", "prod_1", "%00", "0" * 600, "z" * 26, "%F0%9F%90%8C"]
+)
 def test_an_id_of_no_post_is_404(ada: Client, id: str) -> None:
     url = f"{POSTS}{id}/"
     assert_problem(ada.get(url), 404)

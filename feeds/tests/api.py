@@ -3,10 +3,14 @@
 Promise: callers are logged in by Django alone. On failure: an assertion names the status.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from feeds import fan_out
 
@@ -51,6 +55,15 @@ def work(queue: list[int]) -> None:
         id = queue.pop(0)
         if fan_out.run(id):
             queue.append(id)
+
+
+@contextmanager
+def queries() -> Iterator[list[str]]:
+    """The SQL of what has run inside, but for the upkeep of sessions, which goes by the clock."""
+    asked: list[str] = []
+    with CaptureQueriesContext(connection) as captured:
+        yield asked
+    asked += [query["sql"] for query in captured if "_session" not in query["sql"]]
 
 
 def assert_problem(response: Any, status: int, *fields: str) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from feeds import paging, services
 from feeds.models import Block, Follow, Mute, Post
 from feeds.tests.api import POSTS as API_POSTS
-from feeds.tests.api import posted, texts, user_url, work
+from feeds.tests.api import posted, queries, texts, user_url, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 POSTS = "/admin/feeds/post/"
@@ -85,12 +83,12 @@ def test_posts_are_listed_with_author_text_time_and_state(chief: Client, ada: Cl
 def test_lists_take_as_many_queries_for_many_rows_as_for_few(chief: Client, ada: Client) -> None:
     model: Any = get_user_model()
 
-    def queries() -> list[int]:
+    def numbers() -> list[int]:
         counts = []
         for url in (POSTS, *(f"/admin/feeds/{name}/" for name in PAIRS)):
-            with CaptureQueriesContext(connection) as captured:
+            with queries() as asked:
                 page(chief, url)
-            counts.append(len(captured))
+            counts.append(len(asked))
         return counts
 
     def grow(count: int) -> None:
@@ -102,10 +100,10 @@ def test_lists_take_as_many_queries_for_many_rows_as_for_few(chief: Client, ada:
             services.block(blocker=id_of("chief"), blocked=fan)
 
     grow(2)
-    queries()
-    few = queries()
+    numbers()
+    few = numbers()
     grow(20)
-    assert queries() == few
+    assert numbers() == few
 
 
 def test_a_list_neither_counts_all_rows_nor_pages_past_a_bound(
@@ -114,9 +112,9 @@ def test_a_list_neither_counts_all_rows_nor_pages_past_a_bound(
     monkeypatch.setattr(paging, "MOST", 150)
     rows = [Post(author_id=id_of("ada"), text=f"{number}") for number in range(300)]
     Post.objects.bulk_create(rows)
-    with CaptureQueriesContext(connection) as queries:
+    with queries() as asked:
         listed = page(chief, POSTS)
-    counting = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    counting = [sql for sql in asked if "COUNT(" in sql]
     assert counting
     assert all("LIMIT 150" in sql for sql in counting)
     assert "?p=2" in listed

@@ -92,10 +92,11 @@ def on_follows_changed(pairs: Collection[tuple[int, int]], using: str, **_: Any)
     _forget((user for pair in pairs for user in pair), using)
 
 
-def on_user_saved(instance: Any, using: str, update_fields: Any, **_: Any) -> None:
-    """Perhaps a new name; a login writes none."""
-    if update_fields is None or instance.USERNAME_FIELD in update_fields:
-        profiles.invalidate([str(instance.pk)], using=using)
+def on_user_saved(instance: Any, created: bool, using: str, update_fields: Any, **_: Any) -> None:
+    """Perhaps a new name. Who is new has no profile yet, and a login writes no name."""
+    if created or (update_fields is not None and instance.USERNAME_FIELD not in update_fields):
+        return
+    profiles.invalidate([str(instance.pk)], using=using)
 
 
 def _forget(users: Iterable[int], using: str) -> None:

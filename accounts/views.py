@@ -19,10 +19,9 @@ from rest_framework.exceptions import (
     Throttled,
     ValidationError,
 )
-from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from accounts import attempts, services
@@ -44,7 +43,7 @@ from accounts.session_tiers import MetadataTooLarge, sessions_of
 from rest.cache_status import cache_status
 from rest.cursor import MOST_PER_PAGE, keyset_slice, page_links, page_parameters
 from rest.errors import Conflict, ContentTooLarge
-from rest.views import ResourceView
+from rest.views import CallerView
 
 PAGING = [
     OpenApiParameter("cursor", str, description="From `next` or `previous`."),
@@ -58,22 +57,10 @@ SESSION = OpenApiParameter(
 )
 
 
-class AccountView(ResourceView):
+class AccountView(CallerView):
     """For a view that answers one user about themself: nobody keeps its answers, whatever their status."""
 
-    permission_classes = [IsAuthenticated]
-
-    def perform_authentication(self, request: Request) -> None:
-        """Find out who asks: nobody will not do here, so without the database it is a 503."""
-        APIView.perform_authentication(self, request)
-
-    def finalize_response(
-        self, request: Request, response: Response, *args: Any, **kwargs: Any
-    ) -> Response:
-        """Forbid to store it."""
-        final: Response = super().finalize_response(request, response, *args, **kwargs)
-        final["Cache-Control"] = "no-store"
-        return final
+    cache_control = "no-store"
 
 
 class EntranceView(AccountView):

@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "caching",
     "accounts",
     "catalog",
+    "feeds",
     "demo",
 ]
 MIDDLEWARE = [
@@ -134,7 +135,11 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    # Seconds; one that comes late is of no use any more.
+    "feeds.sweep": {"task": "feeds.sweep", "schedule": 5.0, "options": {"expires": 5.0}},
+    "feeds.forget_keys": {"task": "feeds.forget_keys", "schedule": 3600.0},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(HEADWATER_HOME / "celerybeat-schedule")
 
 AUTH_USER_MODEL = "accounts.User"
@@ -166,6 +171,8 @@ ANONYMOUS_LIMITS: dict[str, str] = {}
 RATELIMIT_ON_FAILURE = ENVIRONMENT.ratelimit_on_failure
 RATELIMIT_WORKERS = ENVIRONMENT.ratelimit_workers
 API_KEYS_PER_USER = 50  # that are neither revoked nor expired
+# Followers; the posts of authors with more are merged into feeds as these are read.
+FEEDS_FANOUT_LIMIT = 10_000
 # Whose X-Forwarded-For is believed: addresses and networks.
 TRUSTED_PROXIES = list(ENVIRONMENT.trusted_proxies)
 LOGINS_BY_IP = "20/m"

@@ -18,6 +18,7 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("api/v1/", include("accounts.urls")),
     path("api/v1/", include("catalog.urls")),
+    path("api/v1/", include("feeds.urls")),
     # Open to all: here a stranger reads how to get in.
     path("api/schema/", SpectacularAPIView.as_view(throttle_classes=[]), name="schema"),
     path(

@@ -10,11 +10,18 @@ from rest_framework.exceptions import APIException
 
 
 class Conflict(APIException):
-    """409: the request is well formed, but the present state of the resource forbids it."""
+    """409: the request is well formed, but the present state of the resource forbids it.
+
+    With `wait` it may be tried again in so many seconds.
+    """
 
     status_code = HTTPStatus.CONFLICT
     default_detail = "The resource is in another state than the request expects."
     default_code = "conflict"
+
+    def __init__(self, detail: str | None = None, *, wait: int | None = None) -> None:
+        super().__init__(detail)
+        self.wait = wait
 
 
 class ContentTooLarge(APIException):
@@ -23,6 +30,14 @@ class ContentTooLarge(APIException):
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_detail = "The body is too long."
     default_code = "content_too_large"
+
+
+class Unprocessable(APIException):
+    """422: the request is well formed, but contradicts one that was made before."""
+
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    default_detail = "The request contradicts one that was made before."
+    default_code = "unprocessable"
 
 
 class Unavailable(APIException):

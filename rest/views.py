@@ -13,8 +13,10 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpResponse
-from rest_framework.permissions import SAFE_METHODS
+from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from rest.conditional import ConditionalGetMixin
 from rest.parsers import JSONParser
@@ -57,3 +59,28 @@ class ResourceView(ConditionalGetMixin):
             logger.warning("a read goes on as anonymous: %s", type(error).__name__)
             request.user, request.auth = AnonymousUser(), None
             request.unidentified = True  # type: ignore[attr-defined]
+
+
+class CallerView(ResourceView):
+    """For views whose answers depend on who asks: nobody will not do, and no shared cache keeps them."""
+
+    permission_classes = [IsAuthenticated]
+    cache_control = "private, no-cache"
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who asks; without the database to tell it is a 503, also for a read."""
+        APIView.perform_authentication(self, request)
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Say who may keep it, whatever its status."""
+        final: Response = super().finalize_response(request, response, *args, **kwargs)
+        final["Cache-Control"] = self.cache_control
+        return final
+
+
+def caller_id(request: Request) -> int:
+    """The id of who asks; for a `CallerView`, whom nobody else gets past."""
+    id: int = request.user.pk  # type: ignore[assignment]
+    return id

@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 from accounts.key_services import create_key
 from accounts.models import SCOPES, User
 from catalog.models import Category, Product
+from feeds.models import Post
 
 CHECKS = [
     not_a_server_error,
@@ -33,7 +34,8 @@ CHECKS = [
     response_schema_conformance,
 ]
 # Generated ids hit no row; so each operation on one is tried on one that exists, too.
-KNOWN = {"id": "prod_ice", "slug": "grocery"}
+POST_ID = "01jd0000000000000000000000"
+KNOWN = {"{id}": "prod_ice", "posts/{id}": POST_ID, "{slug}": "grocery", "{username}": "eve"}
 bounded = settings(
     max_examples=40,
     deadline=None,
@@ -53,6 +55,8 @@ def headers(settings: Any, transactional_db: None, caller: str) -> dict[str, str
     grocery = Category.objects.create(slug="grocery", name="Grocery")
     Product.objects.create(id="prod_ice", name="Ice", price=Decimal("3.49"), category=grocery)
     staff = User.objects.create(username="staff", is_staff=True)
+    User.objects.create(username="eve")
+    Post.objects.create(id=POST_ID, author=staff, text="hello")
     _key, text = create_key(user=staff, name="fuzzer", scopes=SCOPES, plan="demo")
     return {"X-API-Key": text} if caller == "staff" else {}
 
@@ -67,7 +71,9 @@ def test_no_request_gets_a_5xx_or_an_undocumented_answer(
     for found in api.get_all_operations():
         operation = found.ok()  # type: ignore[union-attr]
         known: dict[str, Any] = {
-            name: id for name, id in KNOWN.items() if f"{{{name}}}" in operation.path
+            where[where.index("{") + 1 : -1]: id
+            for where, id in KNOWN.items()
+            if where in operation.path
         }
         for path in [None, known] if known else [None]:
 

@@ -1,0 +1,207 @@
+"""Posts and relations in the Django admin.
+
+Promises: a post's text can be changed and a post deleted, which leaves a tombstone; both by the services, so
+that every feed shows it. Posts are not made here, nor brought back; relations are made and ended, not
+changed. Pages open whatever the size of the tables: nothing counts all rows or lists all users.
+On failure: the form names the bad field; a relation that cannot be is said above the form.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from feeds import services
+from feeds.models import Block, Follow, Mute, Post
+from feeds.paging import BoundedPaginator
+from feeds.post_ids import POST_ID
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By whether posts are shown."""
+
+    title = parameter_name = "state"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        """The states."""
+        return [("live", "live"), ("deleted", "deleted")]
+
+    def queryset(self, request: Any, queryset: QuerySet[Post]) -> QuerySet[Post] | None:
+        """Those in the state that was chosen."""
+        if self.value() not in {"live", "deleted"}:
+            return None
+        return queryset.filter(deleted_at__isnull=self.value() == "live")
+
+
+class PostForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The text of a post."""
+
+    class Meta:
+        widgets = {"text": AdminTextareaWidget}
+
+    def clean_text(self) -> str:
+        """The text, with the line ends that other clients send."""
+        text: str = self.cleaned_data["text"]
+        return text.replace("\r\n", "\n")
+
+
+@admin.register(Post)
+class PostAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Posts; to delete one is to leave a tombstone."""
+
+    form = PostForm
+    fields = ["id", "author", "text", "created_at", "updated_at", "deleted_at"]
+    readonly_fields = ["id", "author", "created_at", "updated_at", "deleted_at"]
+    list_display = ["id", "author", "beginning", "created_at", "state"]
+    list_select_related = ["author"]
+    list_filter = [StateFilter]
+    search_fields = ["=id", "author__username", "text"]
+    # By the id, which is by time; a column without an index would sort the whole table.
+    sortable_by = ["id"]
+    paginator = BoundedPaginator
+    show_full_result_count = False
+
+    @admin.display(description="text")
+    def beginning(self, post: Post) -> str:
+        """As much of the text as fits a line."""
+        return post.text if len(post.text) <= 80 else f"{post.text[:79]}…"
+
+    @admin.display
+    def state(self, post: Post) -> str:
+        """Whether it is shown."""
+        return "live" if post.deleted_at is None else "deleted"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Post | None = None) -> list[Any]:
+        """Keep all but the text, and that of a tombstone too."""
+        gone = obj is not None and obj.deleted_at is not None
+        return [*self.readonly_fields, "text"] if gone else [*self.readonly_fields]
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Post | None:
+        """Return the post, or None; PostgreSQL refuses even to look for an id with a NUL."""
+        if not POST_ID.fullmatch(object_id):
+            return None
+        post: Post | None = super().get_object(request, object_id, from_field)
+        return post
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody posts for another."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Post, form: Any, change: bool) -> None:
+        """Change the text, unless the post is gone meanwhile."""
+        if "text" not in form.changed_data:
+            return
+        try:
+            services.edit_post(id=obj.pk, text=obj.text)
+        except Post.DoesNotExist:
+            self.message_user(request, "The post was deleted meanwhile.", messages.ERROR)
+
+    def delete_model(self, request: HttpRequest, obj: Post) -> None:
+        """Leave a tombstone."""
+        _delete(obj.pk)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Post]) -> None:
+        """Leave a tombstone of each."""
+        for id in queryset.filter(deleted_at=None).values_list("pk", flat=True):
+            _delete(id)
+
+
+def _delete(id: str) -> None:
+    try:
+        services.delete_post(id=id)
+    except Post.DoesNotExist:
+        # It is as it was asked to be.
+        return
+
+
+class PairForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Two users, who are not the same."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a relation with oneself by name, before the database's constraint does by its own."""
+        values: dict[str, Any] = super().clean() or {}
+        one, other = (values.get(name) for name in self.fields)
+        if one is not None and one == other:
+            self.add_error(list(self.fields)[1], "Not with oneself.")
+        return values
+
+
+class PairAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A relation: made by its service, ended by deleting it."""
+
+    form = PairForm
+    names: ClassVar[tuple[str, str]]
+    make: ClassVar[Callable[..., bool]]
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    sortable_by = ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """The two users."""
+        return [*self.names]
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
+        """Both: a select would list all users."""
+        return [*self.names]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Who, whom and since when."""
+        return [*self.names, "created_at"]
+
+    def get_list_select_related(self, request: HttpRequest) -> list[str]:
+        """Both users, by the same query."""
+        return [*self.names]
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Either name."""
+        return [f"{name}__username" for name in self.names]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody: end this one and make another."""
+        return False
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """As Django's; back to the form with a message for what cannot be."""
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except services.Refused as error:
+            self.message_user(request, f"This cannot be: {error}.", messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Make it. Raises Refused."""
+        pair = {name: getattr(obj, f"{name}_id") for name in self.names}
+        type(self).make(**pair)
+        obj.pk = self.model._default_manager.values_list("pk", flat=True).get(**pair)
+
+
+@admin.register(Follow)
+class FollowAdmin(PairAdmin):
+    """Who follows whom."""
+
+    names = ("follower", "followed")
+    make = staticmethod(services.follow)
+
+
+@admin.register(Block)
+class BlockAdmin(PairAdmin):
+    """Who blocks whom."""
+
+    names = ("blocker", "blocked")
+    make = staticmethod(services.block)
+
+
+@admin.register(Mute)
+class MuteAdmin(PairAdmin):
+    """Who mutes whom."""
+
+    names = ("muter", "muted")
+    make = staticmethod(services.mute)

@@ -1,0 +1,129 @@
+"""Fan-out: one delivery brought to the timelines, a bounded number of batches at a time.
+
+Promises: a delivery may run twice, at once, halfway, in any order with others, or after its cause is undone:
+each looks at the tables as they are now, and at worst leaves a post that its reader is not shown. Followers
+are streamed by their ids, so one who follows meanwhile is not met, and gets the posts by the follow's own
+delivery: of a post and a follow, whichever commits later is delivered by somebody who sees the other.
+On failure: FarDown postpones the delivery; it goes on after the last batch that was written down.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from caching.errors import FarDown
+from caching.node import current
+from caching.registry import count_as
+from feeds import audience, outbox, posts, relations, rows, timeline
+from feeds.feed import NAME
+from feeds.models import Audience, PendingDelivery, Post
+
+logger = logging.getLogger(__name__)
+
+Kind = PendingDelivery.Kind
+
+# Followers a batch: one script holds up Redis for a few milliseconds.
+BATCH = 1000
+# Batches a task, so that others have their turn.
+BATCHES = 20
+
+# Its loads are deliveries, their latency that from the commit to the last timeline.
+LAG = "feeds.delivery"
+count_as(LAG)
+
+
+def run(id: int) -> bool:
+    """Do a bounded part of a delivery; True if there is more to do, and it is to be queued again."""
+    delivery = PendingDelivery.objects.filter(pk=id).first()
+    if delivery is None:
+        return False
+    try:
+        return _STEPS[Kind(delivery.kind)](delivery)
+    except FarDown as error:
+        logger.info("delivery %d is postponed: %s", id, error)
+        outbox.postpone(delivery)
+        return False
+
+
+def _push(delivery: PendingDelivery) -> bool:
+    post = Post.objects.filter(pk=delivery.post).values_list("deleted_at", flat=True)
+    if list(post) != [None] or rows.reach_of(delivery.author) == Audience.Reach.MERGED:
+        _done(delivery)
+        return False
+    return _stream(delivery, lambda users: timeline.push(delivery.post, users), muting=False)
+
+
+def _unpush(delivery: PendingDelivery) -> bool:
+    if delivery.position < 0:
+        # A process that died after its commit has not said so.
+        posts.forget([delivery.post], [delivery.author])
+        timeline.unpush(delivery.post, [delivery.author])
+    return _stream(delivery, lambda users: timeline.unpush(delivery.post, users), muting=True)
+
+
+def _clear(delivery: PendingDelivery) -> bool:
+    def clear(users: Sequence[int]) -> int:
+        timeline.clear(users)
+        if current().far.journal.pending:
+            # Sent later by this process, if it lives.
+            raise FarDown("timelines are not cleared yet")
+        return len(users)
+
+    if delivery.position < 0:
+        posts.forget([], [delivery.author])
+        clear([delivery.author])
+    return _stream(delivery, clear, muting=True)
+
+
+def _relate(delivery: PendingDelivery) -> bool:
+    user, author = delivery.user, delivery.author
+    relations.drop([user])
+    newest = rows.newest_by(author, timeline.MOST)
+    if not rows.is_shown(user, author):
+        timeline.unmerge(user, newest)
+    # Asked again: whoever has made the relation since may have merged before we took away.
+    if rows.is_shown(user, author):
+        timeline.merge(user, rows.newest_by(author, timeline.MOST))
+    _done(delivery)
+    return False
+
+
+_STEPS: dict[Kind, Callable[[PendingDelivery], bool]] = {
+    Kind.PUSH: _push,
+    Kind.UNPUSH: _unpush,
+    Kind.CLEAR: _clear,
+    Kind.RELATE: _relate,
+}
+
+
+def _stream(
+    delivery: PendingDelivery, deliver: Callable[[Sequence[int]], int], *, muting: bool
+) -> bool:
+    position = delivery.position
+    reached = 0
+    try:
+        for _ in range(BATCHES):
+            users = rows.followers_of(delivery.author, position, BATCH, muting=muting)
+            reached += deliver(users) if users else 0
+            if len(users) < BATCH:
+                _done(delivery)
+                return False
+            position = users[-1]
+    finally:
+        current().ledger.tally(NAME)["delivered"] += reached
+    outbox.advance(delivery.pk, position)
+    return True
+
+
+def _done(delivery: PendingDelivery) -> None:
+    with transaction.atomic():
+        if not outbox.done(delivery.pk):
+            return
+        if delivery.kind == Kind.CLEAR:
+            audience.left(delivery.author)
+    current().ledger.tally(NAME)["deliveries"] += 1
+    counts = current().ledger.of(LAG)
+    counts.loads += 1
+    counts.timed_load((timezone.now() - delivery.created_at).total_seconds())

@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 WHO = st.integers(0, 3)
 # Small enough for timelines to be cut, and for an author to be merged.
 MOST, LIMIT = 6, 1
+SWEEPS = 1000
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -65,12 +66,15 @@ class Feeds(RuleBasedStateMachine):
 
     @initialize(follows=st.sets(st.tuples(WHO, WHO), min_size=2), posts=st.lists(WHO, max_size=9))
     def begin(self, follows: set[tuple[int, int]], posts: list[int]) -> None:
-        for pair in follows:
-            self.follow(*pair)
-        for who in posts:
-            self.post(who, 1)
+        users = self.users
+        pairs = [(users[one], users[other]) for one, other in sorted(follows) if one != other]
+        Follow.objects.bulk_create(Follow(follower_id=a, followed_id=b) for a, b in pairs)
+        self.truth.follows.update(pairs)
+        made = [Post(author_id=users[who], text="bulk") for who in posts]
+        for post in Post.objects.bulk_create(made):
+            self._made(post)
         self._drain()
-        for user in self.users:
+        for user in users:
             feed.page(user)
 
     @rule(who=WHO, times=st.integers(1, 3))
@@ -234,13 +238,17 @@ class Feeds(RuleBasedStateMachine):
 
     def _drain(self) -> None:
         self.down[0] = False
-        PendingDelivery.objects.update(due_at=timezone.now())
-        outbox.sweep()
-        while self.queue:
-            id = self.queue.pop()
-            if fan_out.run(id):
-                self.queue.append(id)
-        assert not PendingDelivery.objects.exists()
+        # While the bus replays what Redis has missed, a delivery is postponed: the next sweep has it.
+        for _ in range(SWEEPS):
+            self.queue.clear()
+            PendingDelivery.objects.update(due_at=timezone.now())
+            if not outbox.sweep():
+                return
+            while self.queue:
+                id = self.queue.pop()
+                if fan_out.run(id):
+                    self.queue.append(id)
+        raise AssertionError("deliveries are left")
 
     def _made(self, post: Post) -> None:
         self.truth.authors[post.id] = post.author_id
@@ -367,4 +375,4 @@ def test_when_the_deliveries_are_through_every_feed_is_exactly_its_visible_posts
     )
 
 
-EXAMPLES = 100
+EXAMPLES = 200

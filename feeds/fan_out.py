@@ -93,7 +93,7 @@ def _relate(delivery: PendingDelivery) -> bool:
         timeline.unmerge(user, newest)
     # Asked again: whoever has made the relation since may have merged before we took away.
     if rows.is_shown(user, author):
-        timeline.merge(user, rows.newest_by(author, timeline.MOST))
+        timeline.merge(user, rows.newest_by(author, timeline.MOST + 1))
     _done(delivery)
     return False
 

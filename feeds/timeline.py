@@ -92,8 +92,12 @@ def unpush(post: str, users: Sequence[int]) -> int:
 
 
 def merge(user: int, posts: Sequence[str]) -> None:
-    """Put the posts of an author, newest first and at most `MOST`, into a timeline. Raises FarDown."""
-    _run(PUT, [user], [MOST, MOST // ROOM], _scored(posts))
+    """Put the newest posts of an author, newest first, into a timeline. Raises FarDown.
+
+    `posts`: more than `MOST` say that there are more. Then the timeline is cut for certain, and its marker
+    comes to lie above those that are not among them.
+    """
+    _run(PUT, [user], [MOST, 0], _scored(posts[: MOST + 1]))
 
 
 def unmerge(user: int, posts: Sequence[str]) -> None:

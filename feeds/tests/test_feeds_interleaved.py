@@ -25,7 +25,7 @@ from feeds.tests.test_feeds_oracle import check_timeline
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-INTERLEAVINGS = 300
+INTERLEAVINGS = 150
 # Seconds a step may take: a lease of ten outlives the first two, and seldom the last.
 PACES = ((0.0,) * 9 + (0.01,), (0.0, 0.0, 0.001), (0.0, 0.001, 0.3))
 LOOKS = ("feed_of", "newest_by", "followers_of", "is_shown", "authors_shown_to", "reach_of")

@@ -52,7 +52,9 @@ class World:
         def stepped(*args: Any, **options: Any) -> Any:
             self.pause(f"before {what}")
             answer = call(*args, **options)
-            self.pause(f"after {what}")
+            # Sometimes long enough for others to commit something and deliver it.
+            for _ in range(self.scheduler.choose.choice((1, 1, 40))):
+                self.pause(f"after {what}")
             return answer
 
         return stepped

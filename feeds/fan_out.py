@@ -126,7 +126,7 @@ def _stream(
 
 
 def _told() -> None:
-    """Raises FarDown if Redis has not taken what it is to forget: this process sends it later, if it lives."""
+    """Raises FarDown if there is something for Redis to forget: this process sends it later, if it lives."""
     if current().far.journal.pending:
         raise FarDown("what is to be forgotten is not forgotten yet")
 

@@ -14,7 +14,7 @@ from django.db import OperationalError, models
 
 from caching import node
 from caching.errors import FarDown
-from feeds import feed, rebuilding, services, timeline
+from feeds import feed, rebuilding, rows, services, timeline
 from feeds.models import Audience, Follow, Post
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +42,7 @@ def ada(users: Users, queue: list[int]) -> int:
     assert feed.page(ada).posts == ()
     post = Post(author_id=ben, text="restored")
     post.agree()
-    models.QuerySet(Post).bulk_create([post])
+    models.QuerySet[Post](Post).bulk_create([post])
     assert feed.page(ada).posts == ()
     return ada
 
@@ -104,7 +104,7 @@ def test_a_change_that_comes_in_between_leaves_it_to_the_next_reader(
     ada: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [ben] = rebuilding.named("ben")
-    feed_of = feed.rows.feed_of
+    feed_of = rows.feed_of
 
     def posted_meanwhile(user: int, *args: Any, **options: Any) -> list[str]:
         ids = feed_of(user, *args, **options)
@@ -112,6 +112,6 @@ def test_a_change_that_comes_in_between_leaves_it_to_the_next_reader(
         return ids
 
     with monkeypatch.context() as patch:
-        patch.setattr(feed.rows, "feed_of", posted_meanwhile)
+        patch.setattr(rows, "feed_of", posted_meanwhile)
         assert "left 1 to their next reader" in run("--user", "ada")[0]
     assert [card.text for card in feed.page(ada).posts] == ["meanwhile", "restored"]

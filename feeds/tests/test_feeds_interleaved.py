@@ -1,9 +1,9 @@
 """Timelines under seeded interleavings of rebuilds, posts, deletions, follows, unfollows, losses and outages.
 
-Every actor hands control back around each call of Redis and each look at the tables, so that another may come
-in between; a failure names its seed, and the same seed plays the same interleaving. Promises tested: a rebuild
-that races a push, an unpush, a merge, an unmerge or another rebuild loses nothing, and no page shows a post
-that was deleted, or an author who was unfollowed, before it was asked for. The oracle is plain Python.
+Every actor hands control back around each call of Redis and each look at the tables, so that another may
+come in between; a failure names its seed, and the same seed plays the same interleaving. Promises tested: a
+rebuild that races a push, an unpush, a merge, an unmerge or another rebuild loses nothing, and no page shows
+a post that was deleted before it was asked for. The oracle is plain Python.
 """
 
 import random

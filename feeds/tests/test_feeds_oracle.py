@@ -1,9 +1,9 @@
 """Everything that can happen to feeds, in any order, against an oracle in plain Python.
 
-The broker is a list: the test delivers what is in it in any order, twice, halfway, or loses it. Promises tested:
-whatever was posted, deleted, followed, blocked, expired, flushed or lost, when the deliveries are through every
-feed is exactly the visible posts, in order; meanwhile no page shows what it must not, and a walk shows each post
-that was there when it began exactly once.
+The broker is a list: the test delivers what is in it in any order, twice, halfway, or loses it. Promises
+tested: whatever was posted, deleted, followed, blocked, expired, flushed or lost, when the deliveries are
+through every feed is exactly the visible posts, in order; meanwhile no page shows what it must not, and a
+walk shows each post that was there when it began exactly once.
 """
 
 from collections.abc import Callable

@@ -12,7 +12,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.tests.test_sessions import commands
 from caching.errors import FarDown
 from caching.node import current
 from feeds import fan_out, feed, outbox, posts, relations, services, timeline
@@ -54,6 +53,21 @@ def drain(queue: list[int]) -> int:
 
 def shown(user: int, **options: Any) -> list[str]:
     return [card.id for card in feed.page(user, **options).posts]
+
+
+def round_trips(run: Callable[[], object]) -> int:
+    """How often Redis is asked meanwhile."""
+    far = current().far
+    asked = []
+
+    def counted(operation: Callable[[Any], Any]) -> Any:
+        asked.append(operation)
+        return type(far).guarded(far, operation)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(far, "guarded", counted)
+        run()
+    return len(asked)
 
 
 def kept(user: int) -> list[str] | None:
@@ -226,8 +240,8 @@ def test_a_post_of_a_celebrity_is_no_work_by_follower(
         drain(queue)
         shown(followers[0])
         with CaptureQueriesContext(connection) as queries:
-            calls = len(commands(lambda: write(author)))  # noqa: B023 - called at once
-            calls += len(commands(lambda: drain(queue)))
+            calls = round_trips(lambda: write(author))  # noqa: B023 - called at once
+            calls += round_trips(lambda: drain(queue))
             services.edit_post(id=posts.newest.get(str(author)).ids[-1], text="edited")  # type: ignore[union-attr]
         costs.append((len(queries), calls, drain(queue)))
         assert feed.page(followers[0]).posts[0].text == "edited"
@@ -262,9 +276,9 @@ def test_a_warm_page_is_two_round_trips_and_one_if_the_posts_are_in_the_process(
     assert (ben in posts.merged_at_read()) == merged
     assert len(shown(ada)) == 20
     with CaptureQueriesContext(connection) as queries:
-        assert len(commands(lambda: shown(ada))) == 1
+        assert round_trips(lambda: shown(ada)) == 1
         posts.cards._near.clear()
-        assert len(commands(lambda: shown(ada))) == 2
+        assert round_trips(lambda: shown(ada)) == 2
     assert not queries.captured_queries
 
 
@@ -306,3 +320,27 @@ def test_a_tombstone_is_nowhere_and_takes_its_place_in_no_timeline(
     drain(queue)
     assert kept(ada) == [second]
     assert Post.objects.get(pk=first).deleted_at is not None
+
+
+def test_a_slice_begins_below_its_cursor(pair: tuple[int, int], queue: list[int]) -> None:
+    ada, ben = pair
+    ids = write(ben, 5, at=LONG_AGO)
+    drain(queue)
+    found = timeline.find(ada, 2, before=ids[1], lease=False).slice
+    assert found is not None
+    assert found.ids == ids[2:4]
+
+
+def test_what_was_read_before_a_deletion_does_not_become_a_timeline_after_it(
+    pair: tuple[int, int], queue: list[int]
+) -> None:
+    ada, ben = pair
+    [id] = write(ben)
+    drain(queue)
+    lose([ada])
+    token = timeline.find(ada, 1).token
+    assert token is not None
+    services.delete_post(id=id)
+    drain(queue)
+    assert not timeline.populate(ada, [id], token)
+    assert kept(ada) is None

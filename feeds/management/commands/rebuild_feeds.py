@@ -1,7 +1,7 @@
 """Makes timelines anew from the database: `manage.py rebuild_feeds --user NAME | --all [--dry-run]`.
 
-Promises: idempotent and safe while serving: a change that comes in between is never lost, the timeline is then
-made by the next reader. Follower counts are taken from the follows again. Progress shows on a terminal.
+Promises: idempotent and safe while serving: a change that comes in between is never lost, the timeline is
+then made by the next reader. Followers are counted again. Progress shows on a terminal.
 On failure: exit 1 with one line when Redis or the database fails, exit 2 for a user who does not exist.
 """
 

@@ -344,3 +344,33 @@ def test_what_was_read_before_a_deletion_does_not_become_a_timeline_after_it(
     drain(queue)
     assert not timeline.populate(ada, [id], token)
     assert kept(ada) is None
+
+
+def test_crossing_the_limit_and_back_loses_no_post_and_ends_in_fan_out(
+    users: Users, queue: list[int], settings: Any
+) -> None:
+    settings.FEEDS_FANOUT_LIMIT = 10
+    author, *followers = users(*(f"user{number}" for number in range(13)))
+    for user in followers[:10]:
+        services.follow(follower=user, followed=author)
+    ids = write(author)
+    drain(queue)
+    assert [shown(user) for user in followers[:10]] == [ids] * 10
+    for user in followers[10:]:
+        services.follow(follower=user, followed=author)
+    assert author in posts.merged_at_read()
+    ids = write(author) + ids
+    drain(queue)
+    assert kept(followers[0]) == ids[1:]
+    assert [shown(user) for user in followers] == [ids] * 12
+    for user in followers[9:]:
+        services.unfollow(follower=user, followed=author)
+    assert author in posts.merged_at_read()
+    ids = write(author) + ids
+    assert [shown(user) for user in followers[:9]] == [ids] * 9
+    drain(queue)
+    assert posts.merged_at_read() == frozenset()
+    assert [shown(user) for user in followers] == [ids] * 9 + [[]] * 3
+    ids = write(author) + ids
+    drain(queue)
+    assert kept(followers[0]) == shown(followers[0]) == ids

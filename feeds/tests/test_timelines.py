@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from caching.errors import FarDown
 from caching.node import current
+from caching.tests.witnesses import eventually
 from feeds import fan_out, feed, outbox, posts, relations, services, timeline
 from feeds.models import Audience, Follow, PendingDelivery, Post
 from feeds.post_ids import milliseconds_of
@@ -105,6 +106,7 @@ def test_no_hole_is_left_by_posts_written_while_redis_was_down(
         own = write(ada)
         drain(queue)
         assert shown(ada) == own + second + first
+    eventually(lambda: shown(ada) and not current().far.journal.pending, within=5)
     third = write(ben)
     PendingDelivery.objects.update(due_at=LONG_AGO)
     outbox.sweep()

@@ -25,7 +25,7 @@ from caching.node import current
 from caching.tests.conftest import ALIAS
 from caching.tests.redis_server import RedisServer
 from caching.tests.witnesses import eventually
-from feeds import feed, outbox, services, timeline
+from feeds import fan_out, feed, outbox, services, timeline
 from feeds.models import Follow, PendingDelivery
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -207,3 +207,35 @@ def test_without_redis_the_database_answers_the_same_pages(
     killable.start()
     eventually(lambda: shown(ada) and up(), within=WITHIN)
     assert pages() == before
+
+
+def test_a_redis_that_comes_back_without_its_last_second_has_no_timelines(
+    killable: RedisServer, queue: list[int], users: Callable[..., list[int]]
+) -> None:
+    ada, ben = users("ada", "ben")
+    services.follow(follower=ada, followed=ben)
+    assert shown(ada) == []
+    killable.call("BGREWRITEAOF")
+    eventually(lambda: kept_on_disk(killable), within=WITHIN)
+    killable.keep()
+    first = services.create_post(author=ben, text="first").id
+    while queue:
+        fan_out.run(queue.pop())
+    assert kept(ada) == [first]
+    killable.kill()
+    killable.start(as_kept=True)
+    eventually(lambda: shown(ben) and up(), within=WITHIN)
+    assert kept(ada) is None
+    token = timeline.find(ada, 1).token
+    assert token is not None
+    second = services.create_post(author=ben, text="second").id
+    while queue:
+        fan_out.run(queue.pop())
+    assert not timeline.populate(ada, [first], token)
+    assert shown(ada) == [second, first]
+
+
+def kept_on_disk(server: RedisServer) -> bool:
+    """Whether the append-only file has all there is."""
+    persistence = server.call("INFO", "persistence")
+    return not (persistence["aof_rewrite_in_progress"] or persistence["aof_rewrite_scheduled"])

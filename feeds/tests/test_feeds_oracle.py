@@ -367,7 +367,7 @@ def test_when_the_deliveries_are_through_every_feed_is_exactly_its_visible_posts
             max_examples=EXAMPLES,
             # Shrinking would take minutes, on real servers.
             phases=[hypothesis.Phase.generate],
-            stateful_step_count=11,
+            stateful_step_count=9,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

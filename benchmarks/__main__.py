@@ -24,6 +24,7 @@ PAGES = {
     "http": "benchmarks.web",
     "sessions": "benchmarks.sessions",
     "limits": "benchmarks.limits",
+    "feeds": "benchmarks.feeds",
 }
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 INTRODUCTION = """\

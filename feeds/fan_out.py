@@ -49,7 +49,16 @@ def run(id: int) -> bool:
 
 def _push(delivery: PendingDelivery) -> bool:
     post = Post.objects.filter(pk=delivery.post).values_list("deleted_at", flat=True)
-    if list(post) != [None] or rows.reach_of(delivery.author) == Audience.Reach.MERGED:
+    if list(post) != [None]:
+        _done(delivery)
+        return False
+    if delivery.position < 0:
+        # Redis may have been down at the commit, or the process have died after it.
+        posts.forget([delivery.post], [delivery.author])
+        timeline.push(delivery.post, [delivery.author])
+    if rows.reach_of(delivery.author) == Audience.Reach.MERGED:
+        if delivery.author not in posts.merged_at_read():
+            posts.merged.invalidate([posts.ALL])
         _done(delivery)
         return False
     return _stream(delivery, lambda users: timeline.push(delivery.post, users), muting=False)
@@ -66,9 +75,7 @@ def _unpush(delivery: PendingDelivery) -> bool:
 def _clear(delivery: PendingDelivery) -> bool:
     def clear(users: Sequence[int]) -> int:
         timeline.clear(users)
-        if current().far.journal.pending:
-            # Sent later by this process, if it lives.
-            raise FarDown("timelines are not cleared yet")
+        _told()
         return len(users)
 
     if delivery.position < 0:
@@ -80,12 +87,13 @@ def _clear(delivery: PendingDelivery) -> bool:
 def _relate(delivery: PendingDelivery) -> bool:
     user, author = delivery.user, delivery.author
     relations.drop([user])
+    _told()
     newest = rows.newest_by(author, timeline.MOST)
     if not rows.is_shown(user, author):
         timeline.unmerge(user, newest)
     # Asked again: whoever has made the relation since may have merged before we took away.
     if rows.is_shown(user, author):
-        timeline.merge(user, rows.newest_by(author, timeline.MOST))
+        timeline.merge(user, rows.newest_by(author, timeline.MOST + 1))
     _done(delivery)
     return False
 
@@ -115,6 +123,12 @@ def _stream(
         current().ledger.tally(NAME)["delivered"] += reached
     outbox.advance(delivery.pk, position)
     return True
+
+
+def _told() -> None:
+    """Raises FarDown if there is something for Redis to forget: this process sends it later, if it lives."""
+    if current().far.journal.pending:
+        raise FarDown("what is to be forgotten is not forgotten yet")
 
 
 def _done(delivery: PendingDelivery) -> None:

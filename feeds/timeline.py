@@ -31,8 +31,9 @@ from feeds.relations import LEASE
 
 NAME = "feeds.timeline"
 LAYOUT = "1"
-# Posts a timeline keeps.
+# Posts a timeline keeps; it is cut back to these when it has a twentieth more.
 MOST = 1000
+ROOM = 20
 # Seconds, give or take a tenth.
 LIFE = 86_400
 
@@ -82,22 +83,26 @@ def find(user: int, count: int, *, before: str = "", lease: bool = True) -> Foun
 
 def push(post: str, users: Sequence[int]) -> int:
     """Put a post into those timelines of the users that exist; how many these are. Raises FarDown."""
-    return sum(_run(PUT, users, MOST, _scored([post])))
+    return sum(_run(PUT, users, [MOST, MOST // ROOM], _scored([post])))
 
 
 def unpush(post: str, users: Sequence[int]) -> int:
     """Take a post out of the timelines of the users; how many exist. Raises FarDown."""
-    return sum(_run(TAKE, users, MOST // 2, [post]))
+    return sum(_run(TAKE, users, [MOST // 2], [post]))
 
 
 def merge(user: int, posts: Sequence[str]) -> None:
-    """Put the posts of an author, newest first and at most `MOST`, into a timeline. Raises FarDown."""
-    _run(PUT, [user], MOST, _scored(posts))
+    """Put the newest posts of an author, newest first, into a timeline. Raises FarDown.
+
+    `posts`: more than `MOST` say that there are more. Then the timeline is cut for certain, and its marker
+    comes to lie above those that are not among them.
+    """
+    _run(PUT, [user], [MOST, 0], _scored(posts[: MOST + 1]))
 
 
 def unmerge(user: int, posts: Sequence[str]) -> None:
     """Take the posts of an author, at most `MOST`, out of a timeline. Raises FarDown."""
-    _run(TAKE, [user], MOST // 2, posts)
+    _run(TAKE, [user], [MOST // 2], posts)
 
 
 def populate(user: int, posts: Sequence[str], token: bytes) -> bool:
@@ -125,7 +130,7 @@ def counts() -> Counts:
 
 
 def _run(
-    script: Script, users: Sequence[int], number: int, words: Sequence[str | int]
+    script: Script, users: Sequence[int], numbers: Sequence[int], words: Sequence[str | int]
 ) -> list[int]:
     """One call a hash tag, all in one round trip."""
     if not (users and words):
@@ -139,7 +144,7 @@ def _run(
             shards.setdefault(far.shard_of(str(user)), []).append(user)
     return far.run(
         [
-            Call(script, _keys(far, "", shard), [number, len(owned), *owned, *words])
+            Call(script, _keys(far, "", shard), [*numbers, len(owned), *owned, *words])
             for shard, owned in shards.items()
         ]
     )

@@ -24,6 +24,7 @@ PEERS = {
     "http": ["Headwater", "bare", "ModelViewSet", "cache_page", "cacheops"],
     "sessions": ["accounts", "backends.cache ", "backends.cached_db", "backends.db", "qsessions"],
     "limits": ["accounts.ratelimit", "hit and stats", "hit alone", "django-ratelimit", "DRF"],
+    "feeds": ["feeds", "pipeline", "one command each", "SQL, indexed", "20,000 followers"],
 }
 
 

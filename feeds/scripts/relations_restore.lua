@@ -8,7 +8,7 @@
 --
 -- Returns 1 if it is there now, 0 if the lease is gone: expired, of a server that has been started anew since, or
 -- deleted with a change of relations that came after the table was read.
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local run = string.sub(string.match(redis.call('INFO', 'server'), 'run_id:(%x+)'), 1, 16)
 if redis.call('GET', KEYS[2]) ~= run .. ARGV[1] then
   return 0
 end

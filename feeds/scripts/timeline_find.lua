@@ -15,8 +15,8 @@
 --
 -- What was there before the server was started may lack what the server then forgot, so it counts as absent; and
 -- a lease of before is none. The marker is the id that the timeline is complete above, or nothing; then a '!'
--- and the run id.
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+-- and the run id, of which 16 digits are enough: with them a short timeline still is a listpack.
+local run = string.sub(string.match(redis.call('INFO', 'server'), 'run_id:(%x+)'), 1, 16)
 local function lease(key)
   if ARGV[1] == '' then
     return 0

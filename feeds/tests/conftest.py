@@ -10,8 +10,11 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from caching.tests.conftest import server
 from feeds import outbox
 from feeds.tests.api import log_in
+
+__all__ = ["server"]
 
 
 @pytest.fixture

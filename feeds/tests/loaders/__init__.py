@@ -1,0 +1,1 @@
+"""What the tests of feeds load into processes of their own."""

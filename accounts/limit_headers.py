@@ -28,7 +28,8 @@ def limit_headers(decision: Decision) -> dict[str, str]:
             for each in decision.standings
         ),
         "RateLimit": ", ".join(
-            f"{_name(each.window)};r={each.remaining};t={math.ceil(each.reset)}"
+            # Moments are rounded up to the millisecond, so it may be one more than the period.
+            f"{_name(each.window)};r={each.remaining};t={min(math.ceil(each.reset), each.window.period)}"
             for each in decision.standings
         ),
     }

@@ -20,7 +20,6 @@ from accounts.api_keys import KeyCard
 from accounts.key_text import digest_of, new_key
 from accounts.models import SCOPES, ApiKey, User
 from accounts.plans import default_plan
-from accounts.session_state import moment
 
 READ_ONLY = ("read",)
 
@@ -91,22 +90,38 @@ def create_own_key(
     Staff choose the plan; others get the default one, or that of the key they ask by. A key gives only scopes
     it has itself, and lives longer than nothing it makes. Raises NotGranted, ValidationError, TooManyKeys.
     """
-    granted = by.plan if by is not None else default_plan()
-    if plan not in {None, granted} and not user.is_staff:
-        raise NotGranted(f"Only staff choose a plan; leave it out for {granted}.")
-    if by is not None:
-        # A process that has not heard of its end yet must not let it live on in another.
-        if not ApiKey.objects.filter(pk=by.id, revoked_at=None).exists():
-            raise NotGranted("This key was revoked.")
-        if not set(by.scopes).issuperset(scopes):
-            raise NotGranted(f"This key gives no scopes but its own: {', '.join(by.scopes)}.")
-        if by.expires is not None:
-            expires_at = expires_at or moment(by.expires)
-            if expires_at.timestamp() > by.expires:
-                raise NotGranted("This key makes no key that expires after itself.")
-    return create_key(
-        user=user, name=name, scopes=scopes, plan=plan or granted, expires_at=expires_at
+    with transaction.atomic():
+        # As they are now, and stay until the key is there: what a cache says of them may be older.
+        owner = User.objects.select_for_update().filter(pk=user.pk, is_active=True).first()
+        if owner is None:
+            raise NotGranted("This user may make no keys.")
+        giver = _locked_giver(by) if by is not None else None
+        granted = giver.plan if giver is not None else default_plan()
+        if plan not in {None, granted} and not owner.is_staff:
+            raise NotGranted(f"Only staff choose a plan; leave it out for {granted}.")
+        if giver is not None:
+            own = giver.scopes.split()
+            if not set(own).issuperset(scopes):
+                raise NotGranted(f"This key gives no scopes but its own: {', '.join(own)}.")
+            if giver.expires_at is not None:
+                expires_at = expires_at or giver.expires_at
+                if expires_at > giver.expires_at:
+                    raise NotGranted("This key makes no key that expires after itself.")
+        return create_key(
+            user=owner, name=name, scopes=scopes, plan=plan or granted, expires_at=expires_at
+        )
+
+
+def _locked_giver(card: KeyCard) -> ApiKey:
+    """The key by which another is made, if it still may. Raises NotGranted."""
+    key: ApiKey | None = (
+        ApiKey.objects.select_for_update().filter(pk=card.id, revoked_at=None).first()
     )
+    if key is None or (key.expires_at is not None and key.expires_at <= timezone.now()):
+        raise NotGranted("This key was revoked.")
+    if "write" not in key.scopes.split():
+        raise NotGranted("This key lacks the scope write.")
+    return key
 
 
 def revoke_key(*, user: User, id: str) -> bool:

@@ -4,7 +4,8 @@
     def search(request): ...
 
 Promises: counted over all processes by user, or by address for who is not logged in; each decorated view
-counts for itself. Every answer carries the headers of accounts/limit_headers.py.
+counts for itself. Every answer carries the headers of accounts/limit_headers.py; that to an exception does
+where accounts/limit_middleware.py is installed.
 On failure: over the limit is a 429, without Redis what accounts/ratelimit.py says; both are problem+json with
 `Retry-After`. A rate that cannot be counted is a ValueError when the view is defined.
 """
@@ -36,13 +37,19 @@ def user_or_address(request: HttpRequest) -> str:
     return f"address:{network_of(request)}"
 
 
-def rate_limited(rate: str, *, cost: int = 1, by: By = user_or_address) -> Callable[[V], V]:
-    """Decorate a view; `by` names whom a request counts against. Raises ValueError."""
-    windows = parse(rate)
+def rate_limited(
+    rate: str, *, cost: int = 1, by: By = user_or_address, scope: str | None = None
+) -> Callable[[V], V]:
+    """Decorate a view; `by` names whom a request counts against, `scope` what is counted together.
+
+    Without a scope the view's own name is it. What has none of its own, such as `View.as_view()` and the
+    `dispatch` that a class inherits, needs a scope. Raises ValueError.
+    """
+    windows, named = parse(rate), scope
     check(windows, cost)
 
     def decorate(view: V) -> V:
-        scope = f"{view.__module__}.{view.__qualname__}"
+        scope = named or _name_of(view)
 
         def decide(request: HttpRequest) -> Decision:
             return ratelimit.hit(f"{by(request)}:{scope}", windows, cost=cost)
@@ -50,6 +57,7 @@ def rate_limited(rate: str, *, cost: int = 1, by: By = user_or_address) -> Calla
         @wraps(view)
         def limited(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
             decision = decide(request)
+            request.rate_limit = decision  # type: ignore[attr-defined]
             if not decision.allowed:
                 return say(_refusal(decision), decision)
             return say(view(request, *args, **options), decision)
@@ -57,6 +65,7 @@ def rate_limited(rate: str, *, cost: int = 1, by: By = user_or_address) -> Calla
         @wraps(view)
         async def limited_async(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
             decision = await sync_to_async(decide)(request)
+            request.rate_limit = decision  # type: ignore[attr-defined]
             if not decision.allowed:
                 return say(_refusal(decision), decision)
             return say(await view(request, *args, **options), decision)
@@ -64,6 +73,13 @@ def rate_limited(rate: str, *, cost: int = 1, by: By = user_or_address) -> Calla
         return limited_async if iscoroutinefunction(view) else limited  # type: ignore[return-value]
 
     return decorate
+
+
+def _name_of(view: Callable[..., Any]) -> str:
+    name = f"{view.__module__}.{view.__qualname__}"
+    if "<locals>" in name or name.startswith("django."):
+        raise ValueError(f"{name} names no view of its own: give rate_limited a scope")
+    return name
 
 
 def _refusal(decision: Decision) -> HttpResponse:

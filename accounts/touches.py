@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from django.db import DatabaseError
+from django.db import Error
 
 from caching.commit import in_transaction
 
@@ -68,7 +68,7 @@ class Touches(Generic[T]):
     def _write(self, notes: dict[str, T]) -> None:
         try:
             self._tell(notes)
-        except DatabaseError as error:
+        except Error as error:
             logger.warning(
                 "%d %s were in use, but could not be noted: %s", len(notes), self._what, error
             )

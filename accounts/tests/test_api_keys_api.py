@@ -19,8 +19,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import api_keys
+from accounts.api_keys import find
 from accounts.authentication import owner_of
-from accounts.key_services import create_key, revoke_key
+from accounts.key_services import NotGranted, create_key, create_own_key, revoke_key
 from accounts.key_text import digest_of
 from accounts.models import API_KEY_ID, ApiKey, User
 from accounts.tests.clients import (
@@ -417,3 +418,30 @@ def test_without_the_database_a_known_key_reads_from_the_caches(staff: User) -> 
         assert_problem(client.delete(f"{KEYS}key_{'0' * 26}/"), 503)
         assert_problem(with_key(a_stranger()).get(KEYS), 503)
         assert json.loads(with_key("x").get(KEYS).content)["status"] == 401
+
+
+@pytest.mark.parametrize("change", ["cut down", "shortened", "demoted", "deactivated"])
+def test_a_process_with_an_old_card_makes_no_key_with_the_old_rights(
+    ada: User, change: str
+) -> None:
+    User.objects.update(is_staff=True)
+    ada.refresh_from_db()
+    card = find(a_key(ada, plan="pro"))
+    assert card is not None
+    wanted: dict[str, Any] = {"name": "a child", "scopes": ["read", "write"], "plan": None}
+    if change == "cut down":
+        ApiKey.objects.update(scopes="read")
+    elif change == "shortened":
+        soon = timezone.now() + timedelta(hours=1)
+        ApiKey.objects.update(expires_at=soon)
+        assert create_own_key(user=ada, by=card, **wanted)[0].expires_at == soon
+        wanted["expires_at"] = soon + timedelta(days=1)
+    elif change == "demoted":
+        User.objects.update(is_staff=False)
+        wanted["plan"] = "demo"
+    else:
+        User.objects.update(is_active=False)
+    before = ApiKey.objects.count()
+    with pytest.raises(NotGranted):
+        create_own_key(user=ada, by=card, **wanted)
+    assert ApiKey.objects.count() == before

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.test import RequestFactory
+from django.views import View
 
 from accounts.models import User
 from accounts.rate_limited import rate_limited
@@ -73,3 +74,37 @@ def test_each_view_counts_for_itself_and_by_what_it_names() -> None:
 def test_a_limit_that_cannot_be_counted_is_an_error_at_once(rate: str, cost: int) -> None:
     with pytest.raises(ValueError, match=r"rate|cost|limit"):
         rate_limited(rate, cost=cost)
+
+
+class First(View):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("first")
+
+
+class Second(First):
+    pass
+
+
+def test_views_that_have_no_name_of_their_own_need_a_scope() -> None:
+    for view in (First.as_view(), View.dispatch):
+        with pytest.raises(ValueError, match="give rate_limited a scope"):
+            rate_limited("2/h")(view)
+
+
+def test_class_based_views_with_a_scope_count_for_themselves() -> None:
+    first = rate_limited("2/h", scope="first")(First.as_view())
+    second = rate_limited("2/h", scope="second")(Second.as_view())
+    assert [first(request_of()).status_code for _ in range(3)] == [200, 200, 429]
+    assert second(request_of()).status_code == 200
+
+
+def test_what_a_view_raises_leaves_the_decision_for_the_middleware() -> None:
+    request = request_of()
+
+    @rate_limited("2/h", scope="missing")
+    def missing(request: HttpRequest) -> HttpResponse:
+        raise Http404
+
+    with pytest.raises(Http404):
+        missing(request)
+    assert request.rate_limit.tightest.remaining == 1  # type: ignore[attr-defined]

@@ -62,15 +62,25 @@ class Gone(Exception):
     """The session that was to go on under a new token lives no more."""
 
 
-def create(digest: str, state: State, replaced: str | None = None) -> list[str]:
-    """Insert a session; returns the digests of those that had to go: `replaced`, the oldest beyond the cap.
+def create(
+    digest: str,
+    state: State,
+    replaced: str | None = None,
+    renew: Callable[[State], State] | None = None,
+) -> tuple[State, list[str]]:
+    """Insert a session; returns it, and the digests of those that had to go for it.
 
-    Raises Gone if the session `replaced` lives no more.
+    Those are `replaced` and the oldest beyond the cap. `renew` makes the new session of what `replaced` is by
+    now, in the place of `state`. Raises Gone if that lives no more.
     """
     with transaction.atomic():
         user = _locked_user(state.user)
-        if replaced and not _revoke(unended(state.seen).filter(digest=replaced), state.seen):
-            raise Gone
+        if replaced is not None:
+            row = unended(state.seen).select_for_update().filter(digest=replaced).first()
+            if row is None:
+                raise Gone
+            state = renew(state_of(row)) if renew is not None else state
+            _revoke(Session.objects.filter(digest=replaced), state.seen)
         evicted = _beyond_cap(user, state.seen) if user is not None else []
         _revoke(Session.objects.filter(digest__in=evicted), state.seen)
         Session.objects.create(
@@ -82,7 +92,7 @@ def create(digest: str, state: State, replaced: str | None = None) -> list[str]:
             user_agent=state.user_agent,
             **_changing(state),
         )
-    return [replaced, *evicted] if replaced else evicted
+    return state, [replaced, *evicted] if replaced is not None else evicted
 
 
 def change(

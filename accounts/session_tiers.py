@@ -99,10 +99,16 @@ def _restored(digest: str, token: bytes | None, now: float) -> State | None:
     return state
 
 
-def create(digest: str, state: State, replaced: str | None = None) -> None:
+def create(
+    digest: str,
+    state: State,
+    replaced: str | None = None,
+    renew: Callable[[State], State] | None = None,
+) -> State:
     """Insert the row and the hash; the session `replaced`, and those of the user beyond the cap, end.
 
-    Raises IntegrityError, and `session_rows.Gone` if the session `replaced` lives no more.
+    Returns what was inserted: `state`, or what `renew` makes of `replaced`. Raises IntegrityError, and
+    `session_rows.Gone` if the session `replaced` lives no more.
     """
     token = None
     if not in_transaction():
@@ -111,13 +117,15 @@ def create(digest: str, state: State, replaced: str | None = None) -> None:
             token = hashes.find(digest, state.seen).token
         except FarDown as error:
             logger.info("a session is created without Redis: %s", error)
-    _drop(rows.create(digest, state, replaced))
+    state, ended = rows.create(digest, state, replaced, renew)
+    _drop(ended)
     _relist({state.user})
     if token is not None:
         try:
             hashes.restore(digest, state, token, state.seen)
         except FarDown as error:
             logger.info("a session stays out of Redis: %s", error)
+    return state
 
 
 def change(

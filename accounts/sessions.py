@@ -9,7 +9,7 @@ is asked again. Without the database nothing can be created or changed: Django's
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -106,13 +106,7 @@ class SessionStore(SessionBase):
         if not (changed or gone):
             return
 
-        def alter(state: State) -> State:
-            merged = {key: text for key, text in state.data.items() if key not in gone} | changed
-            # Another request may have set the expiry meanwhile.
-            expiry = self._decoded(merged[EXPIRY]) if EXPIRY in merged else None
-            idle, ends = limits(state.created, expiry)
-            return state._replace(data=merged, idle=idle, ends=ends)
-
+        alter = partial(self._altered, changed, gone)
         self.state = tiers.change(digest, alter, known=None if unsettled else before)
         self._seen = encoded
         if self.state is None:
@@ -123,6 +117,13 @@ class SessionStore(SessionBase):
             transaction.on_commit(partial(self._unsettled.remove, keys), using=rows.database())
         else:
             self._unsettled.clear()
+
+    def _altered(self, changed: Mapping[str, str], gone: frozenset[str], state: State) -> State:
+        """The state with what this object has changed, and what other requests have set meanwhile."""
+        merged = {key: text for key, text in state.data.items() if key not in gone} | {**changed}
+        expiry = self._decoded(merged[EXPIRY]) if EXPIRY in merged else None
+        idle, ends = limits(state.created, expiry)
+        return state._replace(data=merged, idle=idle, ends=ends)
 
     def delete(self, session_key: str | None = None) -> None:
         """End a session, this one if no key is given; in every process from its next request on."""
@@ -140,6 +141,7 @@ class SessionStore(SessionBase):
         """
         data: dict[str, Any] = self._get_session()  # type: ignore[attr-defined]
         old, before = digest_of(self.session_key), self.state
+        unsettled = frozenset().union(*self._unsettled)
         self._session_key = self.state = None
         self._unsettled = []
         self.modified = True
@@ -147,8 +149,12 @@ class SessionStore(SessionBase):
             return
         token = new_token()
         encoded = {key: self._encoded(value) for key, value in data.items()}
+        changed, gone = _difference(self._seen, encoded, unsettled)
         try:
-            self.state = self._created(hashed(token), data, encoded, before, replaced=old)
+            altered = partial(self._altered, changed, gone)
+            self.state = self._created(
+                hashed(token), data, encoded, before, replaced=old, altered=altered
+            )
             self._seen = encoded
         except rows.Gone:
             self._ended = before
@@ -178,9 +184,14 @@ class SessionStore(SessionBase):
         data: Mapping[str, Any],
         encoded: dict[str, str],
         before: State | None,
+        *,
         replaced: str | None = None,
+        altered: Callable[[State], State] | None = None,
     ) -> State:
-        """A new session, which goes on from `before` if that is of the same user."""
+        """A new session, which goes on from `before` if that is of the same user.
+
+        `altered` makes its data of those that `replaced` has by now.
+        """
         now = time.time()
         if before is not None and before.data.get(SESSION_KEY) != encoded.get(SESSION_KEY):
             before = None
@@ -199,11 +210,11 @@ class SessionStore(SessionBase):
             idle=idle,
             ends=ends,
         )
+        renew = partial(_renewed, state, altered) if before is not None and altered else None
         try:
-            tiers.create(digest, state, replaced)
+            return tiers.create(digest, state, replaced, renew)
         except IntegrityError as error:
             raise CreateError from error
-        return state
 
     def _has_new_password(self, before: State, data: Mapping[str, Any]) -> bool:
         """Whether the session ended by a new password, and whoever set that vouches for this one.
@@ -224,6 +235,12 @@ class SessionStore(SessionBase):
 
     def _decoded(self, text: str) -> Any:
         return self.serializer().loads(text.encode("latin-1"))
+
+
+def _renewed(new: State, altered: Callable[[State], State], old: State) -> State:
+    """`new`, with the data and the metadata that `old` has, altered."""
+    now = altered(old)
+    return new._replace(data=now.data, metadata=now.metadata, idle=now.idle, ends=now.ends)
 
 
 def _difference(

@@ -16,6 +16,7 @@ from accounts import session_rows as rows
 from accounts import session_tiers as tiers
 from accounts.middleware import VisitorSession
 from accounts.models import Session, User
+from accounts.session_state import hashed
 from accounts.sessions import SessionStore
 from accounts.tests.test_sessions import a_session, data_of, lives
 
@@ -37,6 +38,22 @@ def test_a_new_token_takes_the_place_of_the_old_one_at_once(ada: User) -> None:
     assert len(tiers.sessions_of(ada.pk)) == 1
 
 
+def test_a_new_token_keeps_what_another_request_has_saved_since_the_load(ada: User) -> None:
+    token = a_session(ada, a=1)
+    store, other = opened(token), opened(token)
+    store["a"] = 2
+    other["cart"] = [1]
+    other.save()
+    tiers.merge_metadata(hashed(token), {"theme": "dark"})
+    store.cycle_key()
+    data = data_of(store.session_key)
+    assert (data["a"], data["cart"]) == (2, [1])
+    assert tiers.sessions_of(ada.pk)[0].metadata == '{"theme": "dark"}'
+    store["b"] = 3
+    store.save()
+    assert data_of(store.session_key)["cart"] == [1]
+
+
 def test_a_session_that_was_revoked_meanwhile_does_not_go_on_under_a_new_token(ada: User) -> None:
     store = opened(a_session(ada))
     tiers.revoke(Session.objects.filter(user=ada))
@@ -52,7 +69,7 @@ def test_all_sessions_revoked_while_one_changes_its_token_are_all_gone(
     store = opened(a_session(ada))
     create = rows.create
 
-    def revoked_first(*args: Any, **options: Any) -> list[str]:
+    def revoked_first(*args: Any, **options: Any) -> Any:
         tiers.revoke(Session.objects.filter(user=ada))
         return create(*args, **options)
 

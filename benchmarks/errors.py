@@ -17,9 +17,5 @@ class LoadError(BenchmarkFailed):
     """A server did not answer every request with 200."""
 
 
-class ReadersStuck(BenchmarkFailed):
-    """The readers of a stampede failed, or did not all get the value in time."""
-
-
-class CallersStuck(BenchmarkFailed):
-    """A process that calls a limiter failed, or did not answer in time."""
+class CrewStuck(BenchmarkFailed):
+    """A process of a benchmark failed, or did not answer in time."""

@@ -2,13 +2,11 @@
 
 Promises: all peers count on the same Valkey, and tell what an answer says of a limit; two real processes, and
 16 threads in each where the limit itself is tried. What takes memory is asked of Valkey itself.
-On failure: WrongAnswer for a call refused that should not be; CallersStuck when a process fails.
+On failure: WrongAnswer for a call refused that should not be; CrewStuck when a process fails.
 """
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
@@ -19,7 +17,8 @@ from django_redis import get_redis_connection
 
 from accounts.ratelimit import Window, hit
 from benchmarks.caller import THREADS, filling, serve
-from benchmarks.errors import CallersStuck, WrongAnswer
+from benchmarks.crew import crew, receive
+from benchmarks.errors import WrongAnswer
 from benchmarks.limiters import DJANGO_RATELIMIT, HEADWATER, LIMIT, LIMITS, NAMES, limiters
 from benchmarks.page import Page, Table, Verdict, at_least, at_most
 from benchmarks.rounds import Peer, called, interleave
@@ -33,7 +32,6 @@ CROWDS = 3
 CALLS = 3200
 # Seconds for all threads to be ready to start.
 HEAD_START = 0.05
-READY_WITHIN = 60.0  # seconds
 SMALL, LARGE = 100, 100_000
 # Calls of a peer in a run, and then some.
 ENOUGH = 150_000
@@ -48,7 +46,7 @@ def run(home: Path, *, quick: bool) -> Page:
     )
     sizes = {name: [_bytes(name, check) for _ in range(2)] for name, check in checks.items()}
     by_limit = interleave(list(_by_limit()), quick=quick)
-    with _processes(socket) as pipes:
+    with crew(PROCESSES, serve, socket) as pipes:
         together = _rates(pipes, quick=quick)
         allowed = {
             name: [_allowed(pipes, name, crowd) for crowd in range(CROWDS)] for name in NAMES
@@ -171,34 +169,4 @@ def _ask(pipes: Sequence[Connection], name: str, *orders: object) -> list[int]:
     start = time.monotonic() + HEAD_START
     for pipe in pipes:
         pipe.send((name, start, *orders))
-    return [_receive(name, pipe) for pipe in pipes]
-
-
-@contextmanager
-def _processes(socket: Path) -> Iterator[list[Connection]]:
-    context = multiprocessing.get_context("spawn")
-    ends = [context.Pipe() for _ in range(PROCESSES)]
-    running = [
-        context.Process(target=serve, args=(theirs, socket), daemon=True) for _, theirs in ends
-    ]
-    for process, (_, theirs) in zip(running, ends, strict=True):
-        process.start()
-        theirs.close()
-    pipes = [ours for ours, _ in ends]
-    try:
-        for pipe in pipes:
-            _receive("A process", pipe)
-        yield pipes
-    finally:
-        for process in running:
-            process.terminate()
-            process.join()
-
-
-def _receive(name: str, pipe: Connection) -> Any:
-    try:
-        if pipe.poll(READY_WITHIN):
-            return pipe.recv()
-    except EOFError:
-        raise CallersStuck(f"{name}: a call failed, see above") from None
-    raise CallersStuck(f"{name}: not every call was answered in {READY_WITHIN:.0f} s")
+    return [receive(name, pipe) for pipe in pipes]

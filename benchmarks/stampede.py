@@ -3,18 +3,13 @@
 Promises: real processes, a thread for every reader, a loader that takes 50 ms; counted are the calls of
 the loader over all processes, and the time until the last reader has the value. The first round of each
 peer, in processes that have no connection yet, counts for the loads and not for the times.
-On failure: ReadersStuck when a reader fails or is not served within a minute.
+On failure: CrewStuck when a reader fails or is not served within a minute.
 """
 
-import multiprocessing
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-from benchmarks.errors import ReadersStuck
+from benchmarks.crew import crew, receive
 from benchmarks.page import Page, Table, Verdict
 from benchmarks.reader import HEADWATER, LOAD, NAMES, serve
 from benchmarks.scratch import socket_of
@@ -24,20 +19,19 @@ READERS = 125  # a process
 ROUNDS, QUICK_ROUNDS = 5, 2
 # Seconds for the readers of a process to be all ready to start.
 HEAD_START = 0.3
-READY_WITHIN = 60.0  # seconds
 
 
 def run(home: Path, *, quick: bool) -> Page:
     readers = 5 if quick else READERS
     loads: dict[str, list[float]] = {name: [] for name in NAMES}
     waits: dict[str, list[float]] = {name: [] for name in NAMES}
-    with _processes(socket_of(home), readers) as pipes:
+    with crew(PROCESSES, serve, socket_of(home), readers) as pipes:
         for number in range(1 + (QUICK_ROUNDS if quick else ROUNDS)):
             for name in NAMES:
                 start = time.monotonic() + HEAD_START
                 for pipe in pipes:
                     pipe.send((name, f"cold-{number}", start))
-                answers = [_receive(name, pipe) for pipe in pipes]
+                answers = [receive(name, pipe) for pipe in pipes]
                 loads[name].append(sum(count for count, _ in answers))
                 if number:
                     waits[name].append(1000 * (max(served for _, served in answers) - start))
@@ -54,34 +48,3 @@ def run(home: Path, *, quick: bool) -> Page:
         ],
         verdicts=[Verdict("exactly 1 load, in every round", f"{most} at most", most == 1)],
     )
-
-
-@contextmanager
-def _processes(socket: Path, readers: int) -> Iterator[list[Connection]]:
-    context = multiprocessing.get_context("spawn")
-    ends = [context.Pipe() for _ in range(PROCESSES)]
-    running = [
-        context.Process(target=serve, args=(theirs, socket, readers), daemon=True)
-        for _, theirs in ends
-    ]
-    pipes = [ours for ours, _ in ends]
-    for process, (_, theirs) in zip(running, ends, strict=True):
-        process.start()
-        theirs.close()
-    try:
-        for pipe in pipes:
-            _receive("A process", pipe)
-        yield pipes
-    finally:
-        for process in running:
-            process.terminate()
-            process.join()
-
-
-def _receive(name: str, pipe: Connection) -> Any:
-    try:
-        if pipe.poll(READY_WITHIN):
-            return pipe.recv()
-    except EOFError:
-        raise ReadersStuck(f"{name}: a reader failed, see above") from None
-    raise ReadersStuck(f"{name}: not every reader had the value in {READY_WITHIN:.0f} s")

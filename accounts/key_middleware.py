@@ -12,8 +12,7 @@ from urllib.parse import unquote
 from django.http import HttpRequest, HttpResponse
 
 from accounts.key_text import KEY
-from rest.problems import MEDIA_TYPE, problem
-from rest.renderers import encode
+from rest.problems import answer, problem
 
 NAMES = frozenset({"apikey", "api-key", "x-api-key", "key"})
 ADVICE = (
@@ -31,11 +30,8 @@ class NoKeysInAddresses:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Refuse, or pass on."""
         if request.path_info.startswith("/api/") and _has_key(request):
-            return HttpResponse(
-                encode(problem(HTTPStatus.BAD_REQUEST, ADVICE)),
-                status=HTTPStatus.BAD_REQUEST,
-                headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"},
-            )
+            members = problem(HTTPStatus.BAD_REQUEST, ADVICE)
+            return answer(members, {"Cache-Control": "no-store"})
         return self._get_response(request)
 
 

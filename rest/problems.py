@@ -77,13 +77,13 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpRespons
     if wait is not None:
         members["retry_after"] = math.ceil(wait)
     # The headers say how to authenticate, or when to come back.
-    return _answer(members, response.headers)
+    return answer(members, response.headers)
 
 
 def refusal(status: int, detail: str, wait: int) -> HttpResponse:
     """The problem for what is refused now, and may be tried again after `wait` seconds."""
     members = {**problem(status, detail), "retry_after": wait}
-    return _answer(members, {"Retry-After": str(wait)})
+    return answer(members, {"Retry-After": str(wait)})
 
 
 def fields(detail: Any) -> dict[str, list[str]]:
@@ -116,7 +116,8 @@ def _unavailable() -> HttpResponse:
     return refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, RETRY_AFTER)
 
 
-def _answer(members: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> HttpResponse:
+def answer(members: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> HttpResponse:
+    """The response that has these members, as `problem` makes them, for its body."""
     return HttpResponse(
         encode(members),
         status=members["status"],
@@ -134,21 +135,21 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         return defaults.bad_request(request, exception)
     # A session that was ended meanwhile comes here too, and that is nobody else's business.
     headers = {"Cache-Control": "no-store"}
-    return _answer(problem(HTTPStatus.BAD_REQUEST, "The request is malformed."), headers)
+    return answer(problem(HTTPStatus.BAD_REQUEST, "The request is malformed."), headers)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403: a problem under /api/, Django's own page elsewhere."""
     if not _is_api(request):
         return defaults.permission_denied(request, exception)
-    return _answer(problem(HTTPStatus.FORBIDDEN, "You may not do this."))
+    return answer(problem(HTTPStatus.FORBIDDEN, "You may not do this."))
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404: a problem under /api/, Django's own page elsewhere."""
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
-    return _answer(problem(HTTPStatus.NOT_FOUND, "There is nothing at this address."))
+    return answer(problem(HTTPStatus.NOT_FOUND, "There is nothing at this address."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -157,4 +158,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return defaults.server_error(request)
     if isinstance(sys.exception(), DATABASE_DOWN):
         return _unavailable()
-    return _answer(problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."))
+    return answer(problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."))

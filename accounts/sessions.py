@@ -101,22 +101,30 @@ class SessionStore(SessionBase):
         return self._change(digest, before, encoded)
 
     def _change(self, digest: str, before: State, encoded: Mapping[str, str]) -> None:
-        unsettled = frozenset().union(*self._unsettled)
-        changed, gone = _difference(self._seen, encoded, unsettled)
+        changed, gone = self._difference(encoded)
         if not (changed or gone):
             return
-
         alter = partial(self._altered, changed, gone)
-        self.state = tiers.change(digest, alter, known=None if unsettled else before)
+        self.state = tiers.change(digest, alter, known=None if self._unsettled else before)
         self._seen = encoded
         if self.state is None:
             raise UpdateError
         if in_transaction():
-            keys = unsettled | changed.keys() | gone
+            keys = gone | changed.keys()
             self._unsettled.append(keys)
             transaction.on_commit(partial(self._unsettled.remove, keys), using=rows.database())
         else:
             self._unsettled.clear()
+
+    def _difference(self, encoded: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:
+        """What is to be set and what to be deleted; what is not settled is written in any case."""
+        unsettled = frozenset[str]().union(*self._unsettled)
+        changed = {
+            key: text
+            for key, text in encoded.items()
+            if key in unsettled or self._seen.get(key) != text
+        }
+        return changed, (unsettled | self._seen.keys()) - encoded.keys()
 
     def _altered(self, changed: Mapping[str, str], gone: frozenset[str], state: State) -> State:
         """The state with what this object has changed, and what other requests have set meanwhile."""
@@ -141,17 +149,16 @@ class SessionStore(SessionBase):
         """
         data: dict[str, Any] = self._get_session()  # type: ignore[attr-defined]
         old, before = digest_of(self.session_key), self.state
-        unsettled = frozenset().union(*self._unsettled)
         self._session_key = self.state = None
-        self._unsettled = []
         self.modified = True
         if old is None or before is None:
+            self._unsettled = []
             return
         token = new_token()
         encoded = {key: self._encoded(value) for key, value in data.items()}
-        changed, gone = _difference(self._seen, encoded, unsettled)
+        altered = partial(self._altered, *self._difference(encoded))
+        self._unsettled = []
         try:
-            altered = partial(self._altered, changed, gone)
             self.state = self._created(
                 hashed(token), data, encoded, before, replaced=old, altered=altered
             )
@@ -241,13 +248,3 @@ def _renewed(new: State, altered: Callable[[State], State], old: State) -> State
     """`new`, with the data and the metadata that `old` has, altered."""
     now = altered(old)
     return new._replace(data=now.data, metadata=now.metadata, idle=now.idle, ends=now.ends)
-
-
-def _difference(
-    before: Mapping[str, str], after: Mapping[str, str], unsettled: frozenset[str]
-) -> tuple[dict[str, str], frozenset[str]]:
-    """What is to be set and what to be deleted; the keys `unsettled` are written in any case."""
-    changed = {
-        key: text for key, text in after.items() if key in unsettled or before.get(key) != text
-    }
-    return changed, (unsettled | before.keys()) - after.keys()

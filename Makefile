@@ -29,11 +29,13 @@ test: $(VENV)/.dev ## every test; arguments: make test ARGS="-k sessions"
 bench: $(VENV)/.bench ## side by side with the libraries people use today
 	@$(RUN) -m benchmarks $(ARGS)
 
-lint: $(VENV)/.dev ## ruff, mypy, import-linter
+lint: $(VENV)/.dev ## ruff, mypy, import-linter, hadolint, compose-lint
 	@$(RUN) -m ruff format --check --quiet .
 	@$(RUN) -m ruff check --quiet .
 	@$(RUN) -m mypy --no-incremental .
 	@$(VENV)/bin/lint-imports --no-cache
+	@$(VENV)/bin/hadolint Dockerfile
+	@$(VENV)/bin/compose-lint compose.yaml
 
 clean: ## removes .venv, .headwater and caches; stops the embedded server first
 	@if [ -d .headwater ] && [ -x $(RUN) ]; then \

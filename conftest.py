@@ -11,20 +11,44 @@ from typing import Any
 import pytest
 
 from caching import node
+from caching.tests import stalls
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stalls_are_noted() -> None:
+    """From the first test on; see caching/tests/stalls.py."""
+    stalls.watch()
 
 
 @pytest.fixture(autouse=True)
-def caching_prefix(settings: Any) -> Iterator[str]:
+def caching_prefix(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The prefix of this test's keys; the node of the test before, its bus and its L1 are gone."""
     # Only here are the apps ready.
-    from accounts import api_keys, session_touches
+    from accounts import touches
 
+    # A test says itself when the table is to hear of what was in use.
+    monkeypatch.setattr(touches, "start", lambda: None)
     prefix = f"test:{secrets.token_hex(4)}"
     settings.CACHING = {**settings.CACHING, "PREFIX": prefix}
     yield prefix
+    # What waits to be told is of rows that are gone with the test.
+    touches.start_over()
     left = node.forget()
     if left is not None:
-        left.close()
-    # Those are of rows that are gone with the test.
-    for touches in (api_keys.touches, session_touches.touches):
-        touches._start_over()
+        left.bus.stop()
+        left.flush()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A Chromium for a module's tests; not for all, as Playwright has an event loop in this thread."""
+    from playwright.sync_api import sync_playwright
+
+    from console.tests.browser import launch
+
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright has an event loop in this thread, which Django takes for one that queries would block.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        browser = launch(playwright)
+        yield browser
+        browser.close()

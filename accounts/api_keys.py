@@ -125,12 +125,11 @@ _noted: dict[str, float] = {}
 def _touch(id: str, now: float) -> None:
     # A clock that was set back must not hold up what is to be noted.
     if 0 <= now - _noted.get(id, -TOUCH) < TOUCH:
-        touches.write_if_due(now)
         return
     if len(_noted) >= REMEMBERED:
         _noted.clear()
     _noted[id] = now
-    touches.touched(id, now, now)
+    touches.touched(id, now)
 
 
 def _write(used: Mapping[str, float]) -> None:
@@ -144,4 +143,4 @@ def _write(used: Mapping[str, float]) -> None:
         ApiKey.objects.filter(due, pk__in=sorted(seen_at)).update(last_used_at=moment(at))
 
 
-touches: Touches[float] = Touches("keys", _write)
+touches: Touches[float] = Touches("keys in use", _write)

@@ -15,10 +15,11 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Follow what happens to users and keys."""
+        """Follow what happens to users and keys, and when a request is over."""
+        from django.core.signals import request_finished
         from django.db.models.signals import post_delete, post_save, pre_delete
 
-        from accounts import api_keys, checks, key_changes, signals  # noqa: F401
+        from accounts import api_keys, checks, key_changes, signals, touches  # noqa: F401
         from accounts.models import ApiKey, User
 
         post_save.connect(signals.on_user_saved, sender=User)
@@ -26,3 +27,4 @@ class AccountsConfig(AppConfig):
         post_save.connect(signals.on_key_saved, sender=ApiKey)
         post_delete.connect(signals.on_key_deleted, sender=ApiKey)
         key_changes.keys_changed.connect(api_keys.on_keys_changed)
+        request_finished.connect(touches.on_request_finished)

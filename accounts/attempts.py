@@ -34,12 +34,12 @@ class TooManyAttempts(Exception):
 
 def login(request: HttpRequest) -> None:
     """Count a login from this address. Raises TooManyAttempts."""
-    _count_address(request, "accounts.login", settings.LOGINS_BY_IP)
+    _count_address(request, "accounts.login", getattr(settings, "LOGINS_BY_IP", "20/m"))
 
 
 def registration(request: HttpRequest) -> None:
     """Count a registration from this address. Raises TooManyAttempts."""
-    _count_address(request, "accounts.register", settings.REGISTRATIONS_BY_IP)
+    _count_address(request, "accounts.register", getattr(settings, "REGISTRATIONS_BY_IP", "10/m"))
 
 
 def login_as(request: HttpRequest, username: str) -> None:
@@ -67,7 +67,7 @@ def _failures(request: HttpRequest, username: str, *, increment: bool) -> dict[s
     def key(_group: str, _request: HttpRequest) -> str:
         return username
 
-    rate = settings.FAILED_LOGINS_BY_USERNAME
+    rate = getattr(settings, "FAILED_LOGINS_BY_USERNAME", "10/m")
     return _usage(request, group="accounts.login_failed", key=key, rate=rate, increment=increment)
 
 

@@ -5,21 +5,25 @@ bearer token (RFC 6750) or by its cookie. A request without credentials stays an
 with a challenge where anonymous is not enough. A browser sends neither key nor bearer token by itself, so
 only cookies need a CSRF token.
 On failure: every token that opens no session now, and every key that opens nothing, is the same 401, whatever
-is wrong with it. A key without the scope that a method needs is a 403.
+is wrong with it. A key without the scope that a method needs is a 403, and a cookie without a CSRF token; who
+is so refused is on the request as `caller`, to be counted like others.
 """
+
+from typing import Any, cast
 
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import router
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from accounts import api_keys
 from accounts.api_keys import KeyCard
+from accounts.gate import key_caller, user_caller
 from accounts.middleware import VisitorSession
 from accounts.models import User
 
@@ -59,7 +63,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed(
                 _("This API key opens nothing; check it, or create another.")
             )
-        request._request.api_key = card  # type: ignore[attr-defined]
+        request._request.caller = key_caller(card)  # type: ignore[attr-defined]
         scope = "read" if request.method in SAFE_METHODS else "write"
         if scope not in card.scopes:
             raise PermissionDenied(_("This API key lacks the scope %s.") % scope)
@@ -99,3 +103,17 @@ class BearerAuthentication(BaseAuthentication):
         if presented_session(request._request) is None:
             return CHALLENGE
         return f'{CHALLENGE}, error="invalid_token"'
+
+
+class CookieAuthentication(SessionAuthentication):
+    """The session of the cookie, as in DRF."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """The session's user. Raises `PermissionDenied` without a CSRF token where one is needed."""
+        try:
+            return super().authenticate(request)
+        except PermissionDenied:
+            # For the type checker: nobody else's cookie needs a CSRF token.
+            user = cast("User", request._request.user)
+            request._request.caller = user_caller(user.pk)  # type: ignore[attr-defined]
+            raise

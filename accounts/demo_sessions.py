@@ -7,10 +7,9 @@ On failure: seeding passes Django's database errors on; the workload counts wron
 promises, and passes on what a broken connection raises.
 """
 
-import itertools
 import random
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +19,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from accounts.models import User
 from accounts.sessions import SessionStore
 from caching.scoreboard import UseCase
-from caching.workload import Check, Client, Outcome, Progress, Reply, Site, Size
+from caching.workload import Check, Client, Outcome, Progress, Reply, Site, Size, by_layer
 
 USE_CASE = UseCase(
     name="sessions",
@@ -70,9 +69,7 @@ def workload(site: Site) -> Outcome:
             for pair, share in zip(pairs, shares, strict=True)
         ]
         drivers = [run.result() for run in runs]
-    reads: defaultdict[str, list[float]] = defaultdict(list)
-    for layer, seconds in itertools.chain.from_iterable(driver.reads for driver in drivers):
-        reads[layer].append(seconds)
+    reads = by_layer(driver.reads for driver in drivers)
     wrong = sum((driver.wrong for driver in drivers), Counter[str]())
     done = sum((driver.done for driver in drivers), Counter[str]())
     return Outcome(reads, tuple(_checks(wrong, done, len(tokens))))

@@ -1,7 +1,8 @@
 """No API key travels in an address: logs, histories and proxies keep those.
 
-Promise: a request under /api/ with a key in its address, or with a parameter that is named for one, is
-refused before anything looks at it, whether the key is good or not, and its address is not repeated.
+Promise: a request with a key in its address is refused before anything looks at it, anywhere in the site and
+whether the key is good or not, and its address is not repeated; so is one of the API with a parameter that is
+named for a key, whatever it holds.
 On failure: that is a 400 that says what to do instead.
 """
 
@@ -16,7 +17,7 @@ from rest.problems import answer, problem
 
 NAMES = frozenset({"apikey", "api-key", "x-api-key", "key"})
 ADVICE = (
-    "An API key does not belong into an address: send it in X-API-Key, and revoke this one, since addresses "
+    "An API key does not belong in an address: send it in X-API-Key, and revoke this one, since addresses "
     "are logged."
 )
 
@@ -29,16 +30,22 @@ class NoKeysInAddresses:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Refuse, or pass on."""
-        if request.path_info.startswith("/api/") and _has_key(request):
+        if _has_key(request):
             members = problem(HTTPStatus.BAD_REQUEST, ADVICE)
             return answer(members, {"Cache-Control": "no-store"})
         return self._get_response(request)
 
 
 def _has_key(request: HttpRequest) -> bool:
-    query = request.META.get("QUERY_STRING", "")
-    if not query:
-        return KEY.search(request.path_info) is not None
+    path, query = request.path_info, request.META.get("QUERY_STRING", "")
+    if KEY.search(f"{path} {unquote(query)}") is not None:
+        return True
+    # Elsewhere `key` may be the name of anything.
+    return (
+        path.split("/", 2)[1:2] == ["api"] and bool(query) and not NAMES.isdisjoint(_names(query))
+    )
+
+
+def _names(query: str) -> set[str]:
     names = {part.partition("=")[0] for part in query.split("&")}
-    named = {unquote(name).lower().replace("_", "-") for name in names}
-    return bool(NAMES & named) or KEY.search(f"{request.path_info} {unquote(query)}") is not None
+    return {unquote(name).lower().replace("_", "-") for name in names}

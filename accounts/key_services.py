@@ -8,7 +8,7 @@ error; then nothing is written.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import MAXYEAR, UTC, datetime
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -64,8 +64,10 @@ def issue(*, key: ApiKey) -> str:
     Raises ValidationError, TooManyKeys.
     """
     now = timezone.now()
-    if key.expires_at is not None and key.expires_at <= now:
-        raise ValidationError({"expires_at": ["This is not in the future."]})
+    try:
+        key.expires_at = checked_expiry(key.expires_at)
+    except ValidationError as error:
+        raise ValidationError({"expires_at": error.messages}) from error
     text, key.prefix = new_key()
     key.digest = digest_of(text)
     key.clean_fields(exclude=["user"])
@@ -74,6 +76,18 @@ def issue(*, key: ApiKey) -> str:
         _check_cap(key.user_id, now)
         key.save(force_insert=True)
     return text
+
+
+def checked_expiry(moment: datetime | None) -> datetime | None:
+    """When a key shall expire, in UTC, or None for never. Raises ValidationError."""
+    if moment is None:
+        return None
+    if moment <= timezone.now():
+        raise ValidationError("This is not in the future.")
+    # The last year has moments that other time zones cannot express, and so no page could show.
+    if moment.year == MAXYEAR:
+        raise ValidationError("This is too far away: leave it out for never.")
+    return moment.astimezone(UTC)
 
 
 def create_own_key(

@@ -3,6 +3,7 @@
 Promises: `X-RateLimit-*` speak of the window that is tightest: its limit, the units left, and the Unix second
 at which the next unit is free. `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) tell
 all windows: `t` is the seconds until more units are free. A decision made without Redis is marked as such.
+Who was counted has an answer of their own, which no shared cache keeps.
 On failure: there is nothing to fail.
 """
 
@@ -11,6 +12,7 @@ import time
 
 from django.http import HttpResponse
 
+from accounts.privacy import for_the_caller_alone
 from accounts.ratelimit import Decision, Window
 
 DEGRADED = "X-RateLimit-Degraded"
@@ -41,9 +43,10 @@ def limit_headers(decision: Decision) -> dict[str, str]:
 
 
 def say(response: HttpResponse, decision: Decision) -> HttpResponse:
-    """The response with the headers that it lacks."""
+    """The response with the headers that it lacks, for the caller alone."""
     for name, value in limit_headers(decision).items():
         response.headers.setdefault(name, value)
+    for_the_caller_alone(response)
     return response
 
 

@@ -1,16 +1,19 @@
 """Every answer to a request that was counted says where its caller stands.
 
 Promises: whatever the answer is, 304, 4xx and 5xx too, it has the headers of accounts/limit_headers.py; a
-request whose key was good, but was refused before it was counted, is counted here.
+request of a known caller that was refused before it was counted, for its scope or for lack of a CSRF token,
+is counted here. No shared cache keeps such an answer, nor a 401.
 On failure: none of its own; see accounts/ratelimit.py.
 """
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 
-from accounts.gate import decide, key_caller
+from accounts.gate import decide
 from accounts.limit_headers import say
+from accounts.privacy import for_the_caller_alone
 
 
 class RateLimitHeaders:
@@ -23,7 +26,11 @@ class RateLimitHeaders:
         """Pass on, then say."""
         response = self._get_response(request)
         decision = getattr(request, "rate_limit", None)
-        card = getattr(request, "api_key", None)
-        if decision is None and card is not None:
-            decision = decide(key_caller(card))
-        return say(response, decision) if decision is not None else response
+        caller = getattr(request, "caller", None)
+        if decision is None and caller is not None:
+            decision = decide(caller)
+        if decision is not None:
+            return say(response, decision)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            for_the_caller_alone(response)
+        return response

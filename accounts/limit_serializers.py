@@ -13,7 +13,7 @@ from accounts.ratelimit import Decision
 
 
 class WindowCard(msgspec.Struct, frozen=True):
-    """One window: `limit` units in `period` seconds; `reset`: seconds until its oldest unit leaves."""
+    """One window: `limit` units in `period` seconds; `reset`: seconds until one more is free."""
 
     limit: int
     period: int
@@ -50,9 +50,7 @@ class WindowSerializer(serializers.Serializer[Any]):
     limit = serializers.IntegerField(help_text="Units within any `period`.")
     period = serializers.IntegerField(help_text="Seconds.")
     remaining = serializers.IntegerField(help_text="Units that are free now.")
-    reset = serializers.FloatField(
-        help_text="Seconds until the oldest unit leaves; 0 if there is none."
-    )
+    reset = serializers.FloatField(help_text="Seconds until one more unit is free; 0 if all are.")
 
 
 class RateLimitSerializer(serializers.Serializer[Any]):

@@ -28,6 +28,9 @@ USER_AGENT_LENGTH = 80
 KEY_NAME_LENGTH = 100
 PLAN_LENGTH = 50
 SCOPES = ("read", "write")
+# The zero-width non-joiner and joiner; the fillers of Hangul, and the Braille pattern without dots.
+JOINERS = "\u200c\u200d"
+FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
 
 
 class User(AbstractUser):
@@ -86,9 +89,21 @@ def new_api_key_id() -> str:
 
 
 def in_one_line(text: str) -> None:
-    """Raises ValidationError for control characters, and for halves of a character."""
-    if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in text):
-        raise ValidationError("No control characters.")
+    """Raises ValidationError for a text that does not show as what it is, in a line with others."""
+    if any(_is_control(char) for char in text):
+        raise ValidationError("No characters that control, hide or reorder text.")
+    if not any(_is_seen(char) for char in text):
+        raise ValidationError("Something that can be seen.")
+
+
+def _is_control(char: str) -> bool:
+    """Controls, halves of a character, ends of a line, and formats; but scripts and emoji need joiners."""
+    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in JOINERS
+
+
+def _is_seen(char: str) -> bool:
+    """Whether the character leaves ink of its own: marks need another, and fillers are letters by class."""
+    return unicodedata.category(char)[0] not in "CMZ" and char not in FILLERS
 
 
 def known_plan(name: str) -> None:

@@ -37,9 +37,14 @@ def windows_of(plan: str | None) -> tuple[Window, ...]:
     return _parsed(plans()[plan_in_force(plan)])
 
 
+def name_of(view: type) -> str:
+    """What `ANONYMOUS_LIMITS` calls a view: where it is defined, such as `catalog.views.ProductViewSet`."""
+    return f"{view.__module__}.{view.__qualname__}"
+
+
 def stranger_limits(view: type) -> tuple[Window, ...] | None:
     """What a view allows an address without key and session, by `ANONYMOUS_LIMITS`; None for nothing."""
-    text = getattr(settings, "ANONYMOUS_LIMITS", {}).get(f"{view.__module__}.{view.__qualname__}")
+    text = getattr(settings, "ANONYMOUS_LIMITS", {}).get(name_of(view))
     return _parsed(text) if text is not None else None
 
 

@@ -43,13 +43,19 @@ def rate_limited(
     """Decorate a view; `by` names whom a request counts against, `scope` what is counted together.
 
     Without a scope the view's own name is it. What has none of its own, such as `View.as_view()` and the
-    `dispatch` that a class inherits, needs a scope. Raises ValueError.
+    `dispatch` that a class inherits, needs a scope. A view that is limited twice, by address and by user
+    perhaps, needs a scope for each: in one they would count every request twice. Raises ValueError.
     """
     windows, named = parse(rate), scope
     check(windows, cost)
 
     def decorate(view: V) -> V:
         scope = named or _name_of(view)
+        before = _scopes_of(view)
+        if scope in before:
+            raise ValueError(
+                f"{scope} is limited already: write one rate, such as '20/s, 1000/h', or give a scope"
+            )
 
         def decide(request: HttpRequest) -> Decision:
             return ratelimit.hit(f"{by(request)}:{scope}", windows, cost=cost)
@@ -70,7 +76,9 @@ def rate_limited(
                 return say(_refusal(decision), decision)
             return say(await view(request, *args, **options), decision)
 
-        return limited_async if iscoroutinefunction(view) else limited  # type: ignore[return-value]
+        decorated: Any = limited_async if iscoroutinefunction(view) else limited
+        decorated.limited_in = before | {scope}
+        return decorated  # type: ignore[no-any-return]
 
     return decorate
 
@@ -80,6 +88,11 @@ def _name_of(view: Callable[..., Any]) -> str:
     if "<locals>" in name or name.startswith("django."):
         raise ValueError(f"{name} names no view of its own: give rate_limited a scope")
     return name
+
+
+def _scopes_of(view: Callable[..., Any]) -> frozenset[str]:
+    """In which scopes a view is limited already; decorators that use `wraps` pass it on."""
+    return frozenset(getattr(view, "limited_in", ()))
 
 
 def _refusal(decision: Decision) -> HttpResponse:

@@ -17,6 +17,7 @@ from django.conf import settings
 
 from accounts import ratelimit_hours, ratelimit_local
 from accounts.ratelimit_hours import Hour, usage
+from accounts.ratelimit_keys import key_of
 from accounts.ratelimit_windows import Window, check, parse
 from caching.errors import FarDown
 from caching.far import Call
@@ -44,7 +45,7 @@ tally_as(
 
 
 class Standing(NamedTuple):
-    """One window after the decision. `reset`: seconds until its oldest unit leaves, 0 if it is empty."""
+    """One window after the decision. `reset`: seconds until one more unit is free, 0 if it is empty."""
 
     window: Window
     remaining: int
@@ -82,7 +83,7 @@ def hit(
     """Decide a call of `cost` units, and record it if it is allowed; one round trip.
 
     `by_the_hour` has `usage` know of it, a second later. Raises ValueError for a cost below 1, or above the
-    smallest limit: no window could ever allow it.
+    smallest limit: no window could ever allow it; and for a bucket's name that is no text.
     """
     windows = tuple(windows)
     args = _args(windows, cost)
@@ -99,7 +100,7 @@ def hit(
 
 
 def peek(bucket: str, windows: Sequence[Window], *, cost: int = 1) -> Decision:
-    """What `hit` would decide; spends and counts nothing. Raises ValueError as `hit` does."""
+    """What `hit` would decide, on a Redis that is full too; spends and counts nothing. Raises as `hit`."""
     windows = tuple(windows)
     args = _args(windows, cost)
     try:
@@ -112,7 +113,7 @@ def reset(bucket: str) -> None:
     """Forget the bucket's calls; `usage` remembers them. Raises FarDown: then Redis may still know them."""
     ratelimit_local.limiter().reset(bucket)
     far = current().far
-    key = far.key("r", far.shard_of(bucket), bucket)
+    key = key_of(far, "r", bucket)
     far.guarded(lambda client: client.delete(key))
 
 
@@ -125,7 +126,7 @@ def _args(windows: tuple[Window, ...], cost: int) -> tuple[bytes, ...]:
 
 def _ask(bucket: str, windows: tuple[Window, ...], args: list[Any]) -> Decision:
     far = current().far
-    key = far.key("r", far.shard_of(bucket), bucket)
+    key = key_of(far, "r", bucket)
     refusing, wait, *figures = far.run([Call(SCRIPT, [key], args)])[0]
     standings = tuple(
         Standing(window, figures[2 * number], figures[2 * number + 1] / 1000)

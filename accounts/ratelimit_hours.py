@@ -13,6 +13,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from accounts.ratelimit_keys import key_of
 from caching.errors import FarDown, NoAnswer
 from caching.far import Call
 from caching.node import Node, current
@@ -121,4 +122,4 @@ def _add(node: Node, key: Key, count: int) -> None:
 
 
 def _key(node: Node, bucket: str) -> str:
-    return node.far.key("u", node.far.shard_of(bucket), bucket)
+    return key_of(node.far, "u", bucket)

@@ -31,7 +31,7 @@ Share = tuple[int, int]  # units, seconds
 class Verdict(NamedTuple):
     """`refusing`: the number of the share that refuses the longest, and `wait` for how many seconds.
 
-    `figures`: of each share the units left, and the seconds until its oldest unit leaves.
+    `figures`: of each share the units left, and the seconds until there is one more.
     """
 
     refusing: int | None
@@ -66,7 +66,11 @@ class LocalLimiter:
                 self._record(bucket, log, max(lives), [now] * cost)
                 lives = [live + cost for live in lives]
             figures = [
-                (max(0, limit - live), _seconds(log[-live] + period - now if live else 0))
+                # Of a limit that was lowered, more have to leave than the oldest.
+                (
+                    max(0, limit - live),
+                    _seconds(log[-min(live, limit)] + period - now if live else 0),
+                )
                 for (limit, period), live in zip(shares, lives, strict=True)
             ]
         return Verdict(refusing, _seconds(wait), figures)

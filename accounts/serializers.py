@@ -5,6 +5,7 @@ below; the serializers describe them to OpenAPI, and are run on what comes in on
 On failure: a 400 that names each bad field.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ from accounts.session_state import State, moment
 
 NAME_LENGTH = 150
 PASSWORD_LENGTH = 1024
+# Of dicts and lists in one another, the metadata itself included.
+MOST_LEVELS = 32
 
 
 class SessionCard(msgspec.Struct, frozen=True):
@@ -96,6 +99,21 @@ class MetadataSerializer(serializers.Serializer[Any]):
     metadata = serializers.DictField(
         required=False, help_text="Merged key by key (RFC 7396, one level); null removes a key."
     )
+
+    def validate_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what is nested so deeply that it could be stored but not always be read again."""
+        level: list[Any] = [metadata]
+        for _ in range(MOST_LEVELS):
+            level = [each for outer in level for each in _inside(outer)]
+        if any(isinstance(each, dict | list) for each in level):
+            raise serializers.ValidationError(f"Nested more than {MOST_LEVELS} levels deep.")
+        return metadata
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 class UserSerializer(serializers.Serializer[Any]):

@@ -7,10 +7,12 @@ On failure: `caching.errors.FarDown`.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from caching import outbox
 from caching.counters import Counts
+from caching.errors import FarDown
 from caching.far import Call, Far
 from caching.journal import Invalidation
 from caching.node import current
@@ -54,9 +56,16 @@ def restore(user: str, ends: Mapping[str, float], token: bytes) -> None:
     far.run([Call(RESTORE, _keys(far, user), [token, 1000 * LIFE, *pairs])])
 
 
-def drop(users: Iterable[str]) -> None:
-    """Delete the lists of these, and the leases: now, or before this process reads Redis again."""
-    _far().publish(Invalidation(NAME, tuple(users), ()))
+def drop(users: tuple[str, ...], _tags: tuple[str, ...]) -> None:
+    """Delete the lists of these, and the leases: now, or before this process reads Redis again.
+
+    Raises FarDown in the latter case: the outbox keeps it, should the process end before.
+    """
+    if not _far().publish(Invalidation(NAME, users, ())):
+        raise FarDown("lists of sessions wait for Redis")
+
+
+outbox.subject(NAME, apply=drop)
 
 
 def counts() -> Counts:

@@ -41,15 +41,9 @@ def live(now: float) -> QuerySet[Session]:
     return unended(now).filter(idle_until__gt=moment(now))
 
 
-def find(digest: str, now: float) -> State | None:
-    """The session, if it lives."""
-    row = live(now).filter(digest=digest).first()
-    return state_of(row) if row is not None else None
-
-
 def find_many(digests: Iterable[str], now: float) -> dict[str, State]:
-    """Those that live, by digest."""
-    return {row.digest: state_of(row) for row in live(now).filter(digest__in=list(digests))}
+    """Those that are unended, by digest."""
+    return {row.digest: state_of(row) for row in unended(now).filter(digest__in=list(digests))}
 
 
 def of_user(user: Any, now: float) -> dict[str, float]:
@@ -76,11 +70,10 @@ def create(
     with transaction.atomic():
         user = _locked_user(state.user)
         if replaced is not None:
-            row = unended(state.seen).select_for_update().filter(digest=replaced).first()
-            if row is None:
+            last = take(replaced, state.seen)
+            if last is None:
                 raise Gone
-            state = renew(state_of(row)) if renew is not None else state
-            _revoke(Session.objects.filter(digest=replaced), state.seen)
+            state = renew(last) if renew is not None else state
         evicted = _beyond_cap(user, state.seen) if user is not None else []
         _revoke(Session.objects.filter(digest__in=evicted), state.seen)
         Session.objects.create(
@@ -93,6 +86,16 @@ def create(
             **_changing(state),
         )
     return state, [replaced, *evicted] if replaced is not None else evicted
+
+
+def take(digest: str, now: float) -> State | None:
+    """End a session for good; what it was by then, or None if it lived no more."""
+    with transaction.atomic():
+        row = unended(now).select_for_update().filter(digest=digest).first()
+        if row is None:
+            return None
+        _revoke(Session.objects.filter(digest=digest), now)
+    return state_of(row)
 
 
 def change(
@@ -153,9 +156,10 @@ def revoke(rows: QuerySet[Session], now: float) -> list[Ended]:
 def touch(digests: Sequence[str], seen: float, idle: int) -> None:
     """Note that these, all of one idle limit, were in use at that moment."""
     at = moment(seen)
-    Session.objects.filter(digest__in=digests, last_seen_at__lt=at).update(
-        last_seen_at=at, idle_until=moment(seen + idle)
-    )
+    for some in chunks(digests):
+        Session.objects.filter(digest__in=some, last_seen_at__lt=at).update(
+            last_seen_at=at, idle_until=moment(seen + idle)
+        )
 
 
 def in_doubt() -> list[str]:
@@ -166,10 +170,11 @@ def in_doubt() -> list[str]:
 
 
 def settled(digests: Sequence[str], now: float) -> None:
-    """Redis holds nothing old of these any more."""
-    Session.objects.filter(digest__in=digests, in_doubt_since__lt=moment(now - DOUBT)).update(
-        in_doubt_since=None
-    )
+    """Redis held nothing old of these at that moment."""
+    for some in chunks(digests):
+        Session.objects.filter(digest__in=some, in_doubt_since__lt=moment(now - DOUBT)).update(
+            in_doubt_since=None
+        )
 
 
 def clear_some(now: float) -> list[str]:
@@ -241,7 +246,9 @@ def _beyond_cap(user: Any, now: float) -> list[str]:
     """The digests of the user's oldest sessions that leave no room for another one."""
     # The table hears late of a session in use.
     newest_first = live(now - LATE).filter(user_id=user).order_by("-created_at", "-id")
-    return list(newest_first.values_list("digest", flat=True)[settings.SESSION_CAP - 1 :])
+    return list(
+        newest_first.values_list("digest", flat=True)[getattr(settings, "SESSION_CAP", 20) - 1 :]
+    )
 
 
 def _revoke(rows: QuerySet[Session], now: float) -> int:

@@ -66,7 +66,7 @@ def limits(created: float, expiry: Any) -> tuple[int, float]:
 
     A number of seconds replaces the idle limit, a moment is a nearer end. None outlives the absolute limit.
     """
-    idle = settings.SESSION_IDLE_AGE
+    idle = getattr(settings, "SESSION_IDLE_AGE", 900)
     ends = created + settings.SESSION_COOKIE_AGE
     if isinstance(expiry, str):
         ends = min(ends, datetime.fromisoformat(expiry).timestamp())

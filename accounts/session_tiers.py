@@ -14,17 +14,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from accounts import session_hashes as hashes
 from accounts import session_lists as lists
 from accounts import session_rows as rows
+from accounts import touches
 from accounts.models import Session
 from accounts.session_hashes import NAME
 from accounts.session_state import State
-from accounts.session_touches import touched, write_if_due, write_if_waiting
-from caching import Read
+from accounts.session_touches import settled, touched, used_at
+from caching import Read, outbox
 from caching.commit import in_transaction, on_commit, uncommitted
 from caching.errors import FarDown
 from caching.reading import Layer
@@ -47,7 +48,7 @@ def find(digest: str | None) -> Read[State] | None:
         return None
     now = time.time()
     if uncommitted(NAME, digest, ()):
-        return _read(rows.find(digest, now), "db", now)
+        return _read(_row(digest, now), "db", now)
     counts = hashes.counts()
     began = time.monotonic()
     try:
@@ -56,8 +57,7 @@ def find(digest: str | None) -> Read[State] | None:
         found = hashes.find(digest, now, lease=not in_transaction())
     except FarDown:
         counts.far_errors += 1
-        write_if_waiting(digest)
-        state = rows.find(digest, now)
+        state = _row(digest, now)
         if state is not None and now - state.seen >= hashes.TOUCH:
             touched(digest, now, state.idle)
         counts.misses += state is not None
@@ -70,8 +70,6 @@ def find(digest: str | None) -> Read[State] | None:
     counts.l2_hits += 1
     if found.touch_due:
         touched(digest, now, found.state.idle)
-    else:
-        write_if_due(now)
     return _read(found.state, "l2", now)
 
 
@@ -82,8 +80,7 @@ def _read(state: State | None, layer: Layer, now: float) -> Read[State] | None:
 def _restored(digest: str, token: bytes | None, now: float) -> State | None:
     """The row, put back into Redis under the lease `token`, unless it is revoked meanwhile."""
     hashes.counts().loads += 1
-    write_if_waiting(digest)
-    state = rows.find(digest, now)
+    state = _row(digest, now)
     if state is not None:
         state = state._replace(seen=now)
         touched(digest, now, state.idle)
@@ -93,10 +90,24 @@ def _restored(digest: str, token: bytes | None, now: float) -> State | None:
         if state is None:
             hashes.release(digest, token)
         elif not hashes.restore(digest, state, token, now):
-            return rows.find(digest, now)
+            return _row(digest, now)
     except FarDown as error:
         logger.info("a session stays out of Redis: %s", error)
     return state
+
+
+def _row(digest: str, now: float) -> State | None:
+    return _rows([digest], now).get(digest)
+
+
+def _rows(digests: Sequence[str], now: float) -> dict[str, State]:
+    """Those that live by what the table says, and by what this process has yet to tell it."""
+    used = {digest: used_at(digest) for digest in digests}
+    return {
+        digest: known
+        for digest, state in rows.find_many(digests, now).items()
+        if (known := state._replace(seen=max(state.seen, used[digest]))).left(now) > 0
+    }
 
 
 def create(
@@ -117,9 +128,10 @@ def create(
             token = hashes.find(digest, state.seen).token
         except FarDown as error:
             logger.info("a session is created without Redis: %s", error)
-    state, ended = rows.create(digest, state, replaced, renew)
-    _drop(ended)
-    _relist({state.user})
+    with transaction.atomic(using=rows.database()):
+        state, ended = rows.create(digest, state, replaced, renew)
+        _drop(ended)
+        _relist({state.user})
     if token is not None:
         try:
             hashes.restore(digest, state, token, state.seen)
@@ -181,6 +193,15 @@ def end(digest: str) -> None:
         _drop([digest])
 
 
+def take(digest: str) -> State | None:
+    """End one session; what it was by then, with all that anybody has saved, or None if it lived no more."""
+    with transaction.atomic(using=rows.database()):
+        last = rows.take(digest, time.time())
+        _drop([digest])
+        _relist({last.user} if last is not None else ())
+    return last
+
+
 def clear_expired() -> int:
     """Delete the rows of sessions that are over, a chunk a transaction; returns how many.
 
@@ -190,6 +211,8 @@ def clear_expired() -> int:
         recover()
     except FarDown as error:
         logger.info("what is in doubt stays in the table: %s", error)
+    # What this process has settled or seen in use, the table must know first.
+    touches.flush()
     deleted = 0
     while digests := rows.clear_some(time.time()):
         hashes.drop(digests)
@@ -199,9 +222,10 @@ def clear_expired() -> int:
 
 def revoke(sessions: QuerySet[Session]) -> int:
     """End sessions, in every process from its next request on; returns how many lived."""
-    ended = rows.revoke(sessions, time.time())
-    _drop([each.digest for each in ended])
-    _relist({each.user for each in ended})
+    with transaction.atomic(using=rows.database()):
+        ended = rows.revoke(sessions, time.time())
+        _drop([each.digest for each in ended])
+        _relist({each.user for each in ended})
     return sum(each.lived for each in ended)
 
 
@@ -241,31 +265,27 @@ def look(digests: Sequence[str], now: float) -> dict[str, State]:
         found = hashes.look(digests)
     except FarDown:
         found = {}
-    found.update(rows.find_many([digest for digest in digests if digest not in found], now))
+    found.update(_rows([digest for digest in digests if digest not in found], now))
     return {digest: state for digest, state in found.items() if state.left(now) > 0}
 
 
 def _drop(digests: Iterable[str]) -> None:
     """Have Redis forget these when the transaction commits, now if there is none."""
-    _after_commit(NAME, hashes.drop, digests)
-
-
-def _relist(users: Iterable[str]) -> None:
-    """Have Redis forget the lists of these users, likewise."""
-    _after_commit(lists.NAME, lists.drop, filter(None, users))
-
-
-def _after_commit(name: str, drop: Callable[[Iterable[str]], None], ids: Iterable[str]) -> None:
-    listed = list(ids)
+    listed = list(digests)
     if listed:
         on_commit(
-            name,
-            lambda ids, tags, values: drop(ids),
+            NAME,
+            lambda ids, tags, values: hashes.drop(ids),
             ids=listed,
             tags=(),
             values={},
             using=rows.database(),
         )
+
+
+def _relist(users: Iterable[str]) -> None:
+    """Have Redis forget the lists of these users, likewise; whoever dies before leaves it to the relay."""
+    outbox.on_commit(lists.NAME, ids=filter(None, users), using=rows.database())
 
 
 _recovering = threading.Lock()
@@ -302,7 +322,7 @@ def recover() -> None:
         hashes.ping()
         for doubtful in rows.chunks(_in_doubt(sure=known == _recovered)):
             hashes.forget(doubtful)
-            rows.settled(doubtful, time.time())
+            settled(doubtful, time.time())
         _recovered, _sweep_at = known, now + SWEEP
     finally:
         _recovering.release()

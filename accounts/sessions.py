@@ -80,18 +80,14 @@ class SessionStore(SessionBase):
         digest = digest_of(self.session_key)
         if digest is None:
             raise CreateError if must_create else UpdateError
-        encoded = {key: self._encoded(value) for key, value in data.items()}
+        encoded = self._all_encoded(data)
         if must_create:
             before, self._ended = self._ended, None
             if before is not None and not self._has_new_password(before, data):
                 raise UpdateError
             self.state, self._seen = self._created(digest, data, encoded, before), encoded
             return None
-        if self.state is None:  # the data was replaced without being loaded
-            found = tiers.find(digest)
-            self.state = found.value if found is not None else None
-            self._seen = self.state.data if self.state is not None else {}
-        before = self.state
+        before = self._loaded(digest)
         if before is None:
             raise UpdateError
         if self._seen.get(SESSION_KEY) != encoded.get(SESSION_KEY):
@@ -99,6 +95,14 @@ class SessionStore(SessionBase):
             self.restart()
             return self.create()
         return self._change(digest, before, encoded)
+
+    def _loaded(self, digest: str | None) -> State | None:
+        """The state that the data came from; looked up if they were replaced without being loaded."""
+        if self.state is None and digest is not None:
+            found = tiers.find(digest)
+            self.state = found.value if found is not None else None
+            self._seen = self.state.data if self.state is not None else {}
+        return self.state
 
     def _change(self, digest: str, before: State, encoded: Mapping[str, str]) -> None:
         changed, gone = self._difference(encoded)
@@ -148,14 +152,15 @@ class SessionStore(SessionBase):
         ended it, and the hash of that is in the data by then, as from Django's `update_session_auth_hash`.
         """
         data: dict[str, Any] = self._get_session()  # type: ignore[attr-defined]
-        old, before = digest_of(self.session_key), self.state
+        old = digest_of(self.session_key)
+        before = self._loaded(old)
         self._session_key = self.state = None
         self.modified = True
         if old is None or before is None:
             self._unsettled = []
             return
         token = new_token()
-        encoded = {key: self._encoded(value) for key, value in data.items()}
+        encoded = self._all_encoded(data)
         altered = partial(self._altered, *self._difference(encoded))
         self._unsettled = []
         try:
@@ -169,10 +174,23 @@ class SessionStore(SessionBase):
             self._session_key = token
 
     def restart(self) -> None:
-        """`cycle_key` for a login: nothing goes on but the data, and the next save begins the new session."""
-        self._get_session()  # type: ignore[attr-defined]
-        self.delete()
-        self._session_key = None
+        """`cycle_key` for a login: nothing goes on but the data, and the next save begins the new session.
+
+        What others have saved since the load goes on too, unless it is of another user.
+        """
+        data: dict[str, Any] = self._get_session()  # type: ignore[attr-defined]
+        digest = digest_of(self.session_key)
+        if self._loaded(digest) is not None and digest is not None:
+            encoded = self._all_encoded(data)
+            altered = partial(self._altered, *self._difference(encoded))
+            last = tiers.take(digest)
+            if last is not None and last.data.get(SESSION_KEY) in {None, encoded.get(SESSION_KEY)}:
+                now = altered(last).data
+                for key in data.keys() - now.keys():
+                    del data[key]
+                new = {key: text for key, text in now.items() if encoded.get(key) != text}
+                data.update({key: self._decoded(text) for key, text in new.items()})
+        self._session_key = self.state = self._ended = None
         self._unsettled = []
         self.modified = True
 
@@ -235,6 +253,9 @@ class SessionStore(SessionBase):
         old = before.data.get(HASH_SESSION_KEY)
         good = {user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()}
         return old is not None and self._decoded(old) not in good
+
+    def _all_encoded(self, data: Mapping[str, Any]) -> dict[str, str]:
+        return {key: self._encoded(value) for key, value in data.items()}
 
     def _encoded(self, value: Any) -> str:
         text: bytes = self.serializer().dumps(value)

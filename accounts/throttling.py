@@ -2,7 +2,8 @@
 
 Promises: one decision a request (accounts/gate.py), kept on it as `rate_limit` for the headers; a request
 without key and session is a 401 that says how to get one, unless `ANONYMOUS_LIMITS` lets strangers see the
-view. While the database cannot say who it is, a read counts against the address, by the default plan.
+view. While the database cannot say who it is, a read counts against the address, by the default plan. Who
+has no address, as behind a Unix socket, could only be counted together with all others: they are not let in.
 On failure: over the limit is 429; with `RATELIMIT_ON_FAILURE=closed` and Redis down it is 503. Both say in
 `Retry-After` when to come back.
 """
@@ -15,10 +16,10 @@ from rest_framework.throttling import BaseThrottle
 
 from accounts.api_keys import KeyCard
 from accounts.gate import Caller, address_caller, decide, key_caller, user_caller
-from accounts.plans import stranger_limits, windows_of
+from accounts.plans import name_of, stranger_limits, windows_of
 from accounts.ratelimit import Decision
 from accounts.visitors import network_of
-from rest.errors import Unavailable
+from rest.errors import RETRY_AFTER, Unavailable
 
 if TYPE_CHECKING:  # at run time DRF's views load this module
     from rest_framework.views import APIView
@@ -48,15 +49,22 @@ class ApiGate(BaseThrottle):
 
 
 def caller_of(request: Request, view: "APIView") -> Caller:
-    """Who the request counts against. Raises NotAuthenticated for a stranger that the view lets not in."""
+    """Who the request counts against. Raises NotAuthenticated for a stranger that the view lets not in.
+
+    Raises Unavailable for who cannot be known now, and has no address either.
+    """
     if isinstance(request.auth, KeyCard):
         return key_caller(request.auth)
     if request.user.is_authenticated:
         return user_caller(request.user.pk)
-    scope = type(view).__qualname__
+    unidentified = getattr(request, "unidentified", False)
+    scope = name_of(type(view))
     windows = stranger_limits(type(view))
-    if windows is None and getattr(request, "unidentified", False):
+    if windows is None and unidentified:
         windows, scope = windows_of(None), "unidentified"
-    if windows is None:
+    network = network_of(request._request)
+    if windows is None or not network:
+        if unidentified:
+            raise Unavailable("Nobody can be told apart now; try again soon.", wait=RETRY_AFTER)
         raise NotAuthenticated(HOW_TO_GET_IN)
-    return address_caller(network_of(request._request), windows, scope)
+    return address_caller(network, windows, scope)

@@ -10,7 +10,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -25,19 +25,13 @@ from accounts.plans import plan_in_force
 from accounts.ratelimit_windows import period_text
 from accounts.usage_chart import chart_of
 from caching.errors import FarDown
+from rest.admins import ByIdAdmin
 
 
-class KeyUsageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class KeyUsageAdmin(ByIdAdmin):
     """What a key's page says of its limits, below the form."""
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> ApiKey | None:
-        """Return the key, or None; PostgreSQL refuses even to look for an id with a NUL."""
-        if not API_KEY_ID.fullmatch(object_id):
-            return None
-        key: ApiKey | None = super().get_object(request, object_id, from_field)
-        return key
+    ids = API_KEY_ID
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -94,7 +88,7 @@ class KeyUsageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def changeable(self, request: HttpRequest, key_id: str) -> ApiKey:
         """The key that a button is about. Raises Http404, PermissionDenied."""
-        key = self.get_object(request, key_id)
+        key: ApiKey | None = self.get_object(request, key_id)
         if key is None:
             raise Http404
         if not self.has_change_permission(request, key):

@@ -161,7 +161,7 @@ class CurrentSessionView(AccountView):
 
     @extend_schema(responses=SessionSerializer)
     def get(self, request: Request) -> Response:
-        """The session."""
+        """The session of this request."""
         card = session_card(_current(request), current=True)
         read = getattr(request._request.session, "read", None)
         return Response(card, headers={"Cache-Status": cache_status([read] if read else [])})

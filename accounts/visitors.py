@@ -34,7 +34,7 @@ def address_of(request: HttpRequest) -> str:
     address = _parsed(request.META.get("REMOTE_ADDR", ""))
     if address is None:
         return ""
-    proxies = _networks(tuple(settings.TRUSTED_PROXIES))
+    proxies = _networks(tuple(getattr(settings, "TRUSTED_PROXIES", ())))
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if proxies else []
     while hops and _is_among(address, proxies):
         further = _parsed(hops.pop())
@@ -49,7 +49,7 @@ def network_of(request: HttpRequest) -> str:
     address = address_of(request)
     if ":" not in address:
         return address
-    return str(ip_network((address, settings.RATELIMIT_IPV6_MASK), strict=False))
+    return str(ip_network((address, getattr(settings, "RATELIMIT_IPV6_MASK", 64)), strict=False))
 
 
 def user_agent_of(request: HttpRequest) -> str:

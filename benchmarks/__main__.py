@@ -25,17 +25,20 @@ PAGES = {
     "sessions": "benchmarks.sessions",
     "limits": "benchmarks.limits",
     "feeds": "benchmarks.feeds",
+    "places": "benchmarks.places",
+    "analytics": "benchmarks.analytics",
 }
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 INTRODUCTION = """\
 # Benchmarks
 
 `make bench` measures Headwater side by side with the libraries people use today, and prints this page;
-`make bench ARGS=--write` writes it. In each table all peers do the same work on the same value (one product,
-some 300 bytes) in one run, in short turns (A B C A B C ...), so that a slow moment of the machine
-hits all of them alike. A row is the median over all rounds, the middle half of the rounds, and the median
-of the ratios to the reference, taken round by round. Figures of another machine differ; the ratios
-differ less."""
+`make bench ARGS=--write` writes it. With `BENCH_POSTGRES_URL=postgres://…` plain SQL is measured on
+PostgreSQL too, in a database that is made for it and dropped. In each table all peers do the same work on
+the same value (one product, some 300 bytes) in one run, in short turns (A B C A B C ...), so that a slow
+moment of the machine hits all of them alike. A row is the median over all rounds, the middle half of the
+rounds, and the median of the ratios to the reference, taken round by round. Figures of another machine
+differ; the ratios differ less."""
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
-"""HTTP load on one address: by `wrk` where it is installed, else by a small client of our own.
+"""HTTP load on one address: by `wrk` where it is installed, else by a small client of our own; on several
+addresses of one site in turn, by our own.
 
 Promises: `CONNECTIONS` keep-alive connections, each with one request under way at any time, for a
 bounded time, from another process than the server's. Requests per second count whole answers.
@@ -12,6 +13,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from itertools import cycle
 from urllib.parse import urlsplit
 
 import httptools
@@ -21,10 +24,10 @@ from benchmarks.errors import LoadError
 CONNECTIONS = 8
 
 
-def requests_per_second(url: str, seconds: float, header: str) -> float:
-    """Loads `url` for `seconds`, with `header` on each request; wrk counts in whole seconds, at least one."""
+def requests_per_second(urls: Sequence[str], seconds: float, header: str) -> float:
+    """Loads `urls` for `seconds`, with `header` on each request; wrk takes whole seconds, at least one."""
     wrk = shutil.which("wrk")
-    if wrk is not None:
+    if wrk is not None and len(urls) == 1:
         command = [
             wrk,
             "-t1",
@@ -32,10 +35,10 @@ def requests_per_second(url: str, seconds: float, header: str) -> float:
             f"-d{max(1, round(seconds))}s",
             "-H",
             header,
-            url,
+            *urls,
         ]
     else:
-        command = [sys.executable, "-m", "benchmarks.load", url, str(seconds), header]
+        command = [sys.executable, "-m", "benchmarks.load", str(seconds), header, *urls]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     rate = re.search(r"Requests/sec: *([\d.]+)", done.stdout)
     if (
@@ -44,32 +47,38 @@ def requests_per_second(url: str, seconds: float, header: str) -> float:
         or "Non-2xx" in done.stdout
         or "Socket errors" in done.stdout
     ):
-        raise LoadError(f"{url}: {done.stdout.strip()} {done.stderr.strip()}")
+        raise LoadError(f"{urls[0]}: {done.stdout.strip()} {done.stderr.strip()}")
     return float(rate[1])
 
 
 def main() -> None:
-    url, seconds, header = sys.argv[1], float(sys.argv[2]), sys.argv[3]
+    seconds, header, urls = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
     began = time.perf_counter()
-    answers = _drive(url, began + seconds, header)
+    answers = _drive(urls, began + seconds, header)
     print(f"Requests/sec: {answers / (time.perf_counter() - began):.1f}")
 
 
-def _drive(url: str, until: float, header: str) -> int:
-    parts = urlsplit(url)
-    request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{header}\r\n\r\n".encode()
+def _drive(urls: Sequence[str], until: float, header: str) -> int:
+    site = urlsplit(urls[0])
+    requests = cycle([_request(url, header) for url in urls])
     answers = 0
     with selectors.DefaultSelector() as selector:
         for _ in range(CONNECTIONS):
-            connection = socket.create_connection((parts.hostname or "", parts.port or 80), 5)
+            connection = socket.create_connection((site.hostname or "", site.port or 80), 5)
             selector.register(connection, selectors.EVENT_READ, connection)
-            connection.sendall(request)
+            connection.sendall(next(requests))
         while time.perf_counter() < until:
             for key, _ in selector.select(timeout=1):
                 _receive(key.data)
                 answers += 1
-                key.data.sendall(request)
+                key.data.sendall(next(requests))
     return answers
+
+
+def _request(url: str, header: str) -> bytes:
+    parts = urlsplit(url)
+    target = parts._replace(scheme="", netloc="").geturl()
+    return f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n{header}\r\n\r\n".encode()
 
 
 class _Answer:

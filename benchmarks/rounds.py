@@ -63,9 +63,9 @@ def awaited(
     return Peer(name, lambda number: runner.run(many(number)))
 
 
-def interleave(peers: Sequence[Peer], *, quick: bool) -> dict[str, list[float]]:
-    """Seconds per operation, by peer, in the order of the rounds."""
-    turn = QUICK_TURN if quick else TURN
+def interleave(peers: Sequence[Peer], *, quick: bool, turn: float = TURN) -> dict[str, list[float]]:
+    """Seconds per operation, by peer, in the order of the rounds; `turn` in seconds."""
+    turn = QUICK_TURN if quick else turn
     numbers = {peer.name: _number(peer, turn) for peer in peers}
     samples: dict[str, list[float]] = {peer.name: [] for peer in peers}
     for _ in range(QUICK_ROUNDS if quick else ROUNDS):

@@ -17,7 +17,7 @@ from django_redis import get_redis_connection
 LIBRARIES = (
     "Django", "djangorestframework", "granian", "django-redis", "redis", "hiredis", "msgspec",
     "cachebox", "cachetools", "dogpile.cache", "cashews", "django-cacheops",
-    "django-qsessions", "django-ratelimit", "limits",
+    "django-qsessions", "django-ratelimit", "limits", "numpy", "psycopg",
 )  # fmt: skip
 
 

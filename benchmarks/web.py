@@ -7,12 +7,7 @@ On failure: WrongAnswer for another JSON, LoadError for another status, ChildErr
 """
 
 import json
-import os
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from django.core.management import call_command
 
@@ -22,10 +17,10 @@ from benchmarks.card import CARD, KEY
 from benchmarks.errors import WrongAnswer
 from benchmarks.load import CONNECTIONS, requests_per_second
 from benchmarks.page import Page, Table, at_least
+from benchmarks.serving import get_json, start
 from catalog.cache import products
 from catalog.models import Category, Product
 from demo.processes import Children
-from demo.server import free_port
 from rest.renderers import encode
 
 BARE, HEADWATER, DRF, CACHED = (
@@ -44,7 +39,6 @@ SITES = {
 ROWS = 1000
 ROUNDS, SECONDS = 9, 2.0
 QUICK_ROUNDS, QUICK_SECONDS = 2, 0.2
-READY_WITHIN = 30.0  # seconds
 
 
 def run(home: Path, *, quick: bool) -> Page:
@@ -59,7 +53,7 @@ def run(home: Path, *, quick: bool) -> Page:
             _check(name, url, body, header)
         for number in range(rounds if quick else rounds + 1):
             for name, url in urls.items():
-                rate = requests_per_second(url, seconds, header)
+                rate = requests_per_second([url], seconds, header)
                 # The first round warms each server up.
                 if quick or number:
                     samples[name].append(rate)
@@ -106,39 +100,18 @@ def _key() -> str:
 
 
 def _start(children: Children, name: str, settings: str, body: str, header: str) -> str:
-    port = free_port()
-    environment: Mapping[str, str] = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": settings,
-        "BENCHMARK_BODY": body,
-    }
     application = "config.wsgi" if name == HEADWATER else "benchmarks.sites.wsgi"
-    children.start(
+    return start(
+        children,
         name,
-        environment,
-        "granian",
-        f"{application}:application",
-        *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "--blocking-threads", "1", "--no-ws"),
+        application=f"{application}:application",
+        path=f"/api/v1/products/{KEY}/",
+        header=header,
+        environment={"DJANGO_SETTINGS_MODULE": settings, "BENCHMARK_BODY": body},
     )
-    url = f"http://127.0.0.1:{port}/api/v1/products/{KEY}/"
-    children.wait_until(lambda: _get(url, header) is not None, name, READY_WITHIN)
-    return url
-
-
-def _get(url: str, header: str) -> Any:
-    """The JSON at `url`, or None while nobody listens there."""
-    try:
-        request = urllib.request.Request(url, headers=dict([header.split(": ")]))  # noqa: S310
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
-            return json.load(answer)
-    except urllib.error.HTTPError:
-        raise
-    except urllib.error.URLError:
-        return None
 
 
 def _check(name: str, url: str, body: str, header: str) -> None:
-    answer = _get(url, header)
+    answer = get_json(url, header)
     if answer != json.loads(body):
         raise WrongAnswer(f"{name} answered {answer!r:.600}, not {body:.600}")

@@ -9,4 +9,4 @@ class CachingConfig(AppConfig):
     name = "caching"
 
     def ready(self) -> None:
-        from caching import checks  # noqa: F401
+        from caching import checks, history  # noqa: F401

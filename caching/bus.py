@@ -48,6 +48,7 @@ class Listener(Protocol):
 
     def invalidated(self, cache: str, ids: tuple[str, ...], tags: tuple[str, ...]) -> None: ...
     def missed(self) -> None: ...
+    def came_back(self, lag: float) -> None: ...
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -76,6 +77,8 @@ class Bus:
         self._unanswered_since: float | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        # Seconds that the last heartbeat was on its way; None before the first.
+        self.lag: float | None = None
         # Monotonic seconds; read by every L1 hit.
         self.fresh_until = 0.0
 
@@ -171,6 +174,8 @@ class Bus:
             self._listener.missed()
         self._unanswered_since = None
         self._proven[shard] = sent_at
+        self.lag = self._clock.monotonic() - sent_at
+        self._listener.came_back(self.lag)
         if len(self._proven) == self._far.shards():
             self.fresh_until = min(self._proven.values()) + TRUST
 

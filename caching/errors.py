@@ -19,7 +19,11 @@ class NoAnswer(FarDown):
 
 
 class DuplicateName(CachingError):
-    """Two caches were declared under one name; their entries would mix."""
+    """Two caches or subjects were declared under one name; what is theirs would mix."""
+
+
+class UnknownSubject(CachingError, LookupError):
+    """Something is to be told of a commit that nobody has declared."""
 
 
 class BadId(CachingError, ValueError):

@@ -140,8 +140,8 @@ class Far:
         """Call scripts in one round trip; answers in the order of the calls."""
         return self.guarded(lambda client: _run(client, calls))
 
-    def publish(self, invalidation: Invalidation, fences: Mapping[str, bytes] = NO_FENCES) -> None:
-        """Delete and announce; what Redis does not take is in the journal, and goes out later (G1).
+    def publish(self, invalidation: Invalidation, fences: Mapping[str, bytes] = NO_FENCES) -> bool:
+        """Delete and announce (G1); False if Redis does not take it: the journal has it, and sends it later.
 
         `fences` has tokens of some of the ids: where such a fence still stands it becomes the lease.
         """
@@ -149,12 +149,13 @@ class Far:
             self.guarded(lambda client: self._invalidate(client, invalidation, fences))
         except FarDown:
             self.journal.failed(invalidation)
+            return False
         except BaseException:
             # Interrupted, by a time limit for a task perhaps: the commit is made, and must be told of.
             self.journal.failed(invalidation)
             raise
-        else:
-            self.journal.sent(invalidation)
+        self.journal.sent(invalidation)
+        return True
 
     def beat(self, label: str) -> None:
         """Have every hash tag's sequence number sent to this process's own channel; `label` comes along."""

@@ -4,8 +4,8 @@ Two kinds. *Pending*: sending failed, Redis was down. *Recent*: sent, but within
 a Redis that was killed may come back from its append-only file, or from a lagging replica, without them.
 While anything is pending its process reads nothing from Redis, or it could read its own past.
 
-This memory dies with its process. A durable outbox in the database (G4) will take the place of `pending`;
-nothing else in the kernel will have to change for it.
+This memory dies with its process. What lasts is in the outbox (G4): a row of each transaction, until Redis
+took it. The journal is there for what a row cannot do: it keeps its process from reading Redis too early.
 """
 
 import itertools
@@ -21,7 +21,7 @@ MEMORY = 5.0
 
 
 class Invalidation(NamedTuple):
-    """What a committed write made old: ids and tags of one cache."""
+    """What a committed write made old: ids and tags of one cache, or of another subject of the outbox."""
 
     cache: str
     ids: tuple[str, ...]
@@ -83,6 +83,11 @@ class Journal:
             for what, serial in batch.items():
                 if self.pending[what] == serial:
                     del self.pending[what]
+
+    def unsent(self) -> list[Invalidation]:
+        """All that is pending, one invalidation a cache."""
+        with self._lock:
+            return _merged(self.pending)
 
     def _add(self, invalidation: Invalidation) -> None:
         serial = next(self._serial)

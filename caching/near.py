@@ -166,7 +166,9 @@ class NearLayer(Generic[V]):
 
     def _group_epoch(self, stripes: tuple[int, ...]) -> int:
         groups = self._groups
-        return sum([groups[stripe] for stripe in stripes]) if stripes else 0
+        if len(stripes) == 1:
+            return groups[stripes[0]]
+        return sum([groups[stripe] for stripe in stripes])
 
 
 def _nothing(id: str) -> Any:

@@ -15,19 +15,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 
+from caching import outbox_rows
 from caching.bus import Bus, wire
 from caching.clock import SYSTEM_CLOCK, Clock
 from caching.counters import TALLY, Counts, Ledger
 from caching.errors import FarDown
 from caching.far import Call, Far
-from caching.registry import caches, counted, senders, tallied
+from caching.registry import apply_of, caches, count_as, counted, senders, tallied
 from caching.scripting import COUNT
 
 logger = logging.getLogger(__name__)
 
 # Milliseconds for which a process must get its counts across, once it began to send them.
 SERIAL_LIFE = 24 * 3600 * 1000
+# Under this the way of each heartbeat along the bus is counted, as a load.
+BUS = "caching.bus"
+count_as(BUS)
 
 
 class Member(Protocol):
@@ -71,6 +76,12 @@ class Node:
             if member is not None:
                 member.dropped_all()
 
+    def came_back(self, lag: float) -> None:
+        """A heartbeat took that many seconds along the bus."""
+        counts = self.ledger.of(BUS)
+        counts.loads += 1
+        counts.timed_load(lag)
+
     def flush(self) -> None:
         """Send the counts to Redis, if it answers; else they stay for the next time."""
         try:
@@ -110,12 +121,16 @@ class Node:
         self.farewell()
 
     def farewell(self) -> None:
-        """Send what is left; says how many invalidations Redis will never hear of."""
+        """Send what is left, or leave it to the relay; says how many nobody will ever hear of."""
         self.flush()
         try:
             self.far.guarded(lambda client: client.ping())
         except FarDown:
-            lost = len(self.far.journal.pending)
+            lost = sum(
+                len(what.ids) + len(what.tags)
+                for what in self.far.journal.unsent()
+                if not (apply_of(what.cache) and outbox_rows.keep(what, DEFAULT_DB_ALIAS))
+            )
             if lost:
                 logger.error("%d invalidations are lost: Redis is down as this process ends", lost)
 

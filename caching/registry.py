@@ -1,7 +1,8 @@
-"""Which caches this process has declared: what the scoreboard, the metrics and the bus go by.
+"""Which caches this process has declared: what the scoreboard, the metrics, the bus and the relay go by.
 
 Declaring happens at import, before settings or Redis are touched. A second cache of the same name is an
-error at that moment, since their entries would mix. What is no cache declares what it counts here as well.
+error at that moment, since their entries would mix. What is no cache declares here as well what it counts,
+and what it does when something it holds was made old.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
     from caching.node import Node
     from caching.tiered import TieredCache
 
+# Told which ids and tags are old; idempotent. Raises FarDown, or anything, if it did not succeed.
+Apply = Callable[[tuple[str, ...], tuple[str, ...]], None]
+
 _caches: dict[str, "TieredCache[Any]"] = {}
+_subjects: dict[str, Apply] = {}
 _counted: set[str] = set()
 _tallied: dict[str, Mapping[str, str]] = {}
 _senders: list[Callable[["Node"], None]] = []
@@ -21,11 +26,20 @@ _senders: list[Callable[["Node"], None]] = []
 
 def register(cache: "TieredCache[Any]") -> None:
     """Called by every TieredCache when it is declared. Raises DuplicateName."""
-    if cache.name in _caches:
-        raise DuplicateName(
-            f"there is a TieredCache named {cache.name!r} already; give this one its own name"
-        )
+    add_subject(cache.name, cache.apply)
     _caches[cache.name] = cache
+
+
+def add_subject(name: str, apply: Apply) -> None:
+    """Have commits told to `apply` under that name. Raises DuplicateName."""
+    if name in _subjects:
+        raise DuplicateName(f"{name!r} is declared already; give this one its own name")
+    _subjects[name] = apply
+
+
+def apply_of(name: str) -> Apply | None:
+    """What is to be called for that subject; None if nobody here has declared it."""
+    return _subjects.get(name)
 
 
 def caches() -> tuple["TieredCache[Any]", ...]:

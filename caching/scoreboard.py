@@ -8,7 +8,8 @@ On failure: `caching.errors.FarDown` when Redis does not answer; ImproperlyConfi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 
@@ -22,7 +23,10 @@ from caching.counters import Counts
 
 @dataclass(frozen=True, slots=True)
 class UseCase:
-    """One row of the matrix. `target` is the wanted hit rate, 0..1; None: none is promised."""
+    """One row of the matrix. `target` is the wanted hit rate, 0..1; None: none is promised.
+
+    `steps`: what takes time beside its caches, by its name here: the name under which its loads are counted.
+    """
 
     name: str
     pattern: str
@@ -30,6 +34,7 @@ class UseCase:
     invalidation: str
     target: float | None
     caches: tuple[str, ...]
+    steps: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class Row:
     """A use case and the sums over its caches.
 
     `l1` and `l2` are fresh answers, `stale` are answers past their time, `db` are ids asked of the
-    loader.
+    loader. `steps` are those of the use case that have been taken.
     """
 
     use_case: UseCase
@@ -59,6 +64,7 @@ class Row:
     far_errors: int
     l2_latency: Quantiles | None
     load_latency: Quantiles | None
+    steps: Mapping[str, Quantiles] = field(default_factory=dict)
 
     @property
     def hit_rate(self) -> float | None:
@@ -77,9 +83,15 @@ class Row:
 def demo_modules() -> Iterator[ModuleType]:
     """The `demo` modules of the installed apps, or the `DEMOS` of each, in the order of INSTALLED_APPS."""
     for config in apps.get_app_configs():
-        if config.module is not None and module_has_submodule(config.module, "demo"):
+        if config.module is not None and _has_demo(config.module):
             module = import_module(f"{config.name}.demo")
             yield from getattr(module, "DEMOS", (module,))
+
+
+@cache
+def _has_demo(module: ModuleType) -> bool:
+    # A look into the file system.
+    return module_has_submodule(module, "demo")
 
 
 def use_cases() -> tuple[UseCase, ...]:
@@ -94,6 +106,7 @@ def use_cases() -> tuple[UseCase, ...]:
             raise ImproperlyConfigured(f"{module.__name__} declares no USE_CASE")
         declared.append(use_case)
     claimed = {name for use_case in declared for name in use_case.caches}
+    claimed |= {name for use_case in declared for _, name in use_case.steps} | {node.BUS}
     others = [name for name in registry.counted() if name not in claimed]
     return (*declared, *(UseCase(name, "-", "-", "-", None, (name,)) for name in others))
 
@@ -132,8 +145,13 @@ def _row(use_case: UseCase, report: Mapping[str, Counts]) -> Row:
         refusals=sum(part.refusals for part in parts),
         stale=sum(part.stale for part in parts),
         far_errors=sum(part.far_errors for part in parts),
-        l2_latency=_quantiles([part.l2_latency for part in parts]),
-        load_latency=_quantiles([part.load_latency for part in parts]),
+        l2_latency=quantiles(*(part.l2_latency for part in parts)),
+        load_latency=quantiles(*(part.load_latency for part in parts)),
+        steps={
+            step: latency
+            for step, name in use_case.steps
+            if name in report and (latency := quantiles(report[name].load_latency))
+        },
     )
 
 
@@ -142,7 +160,8 @@ def share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _quantiles(histograms: Sequence[Sequence[int]]) -> Quantiles | None:
+def quantiles(*histograms: Sequence[int]) -> Quantiles | None:
+    """What the histograms of `caching.counters`, taken together, say; None if that is nothing."""
     merged = [sum(bucket) for bucket in zip(*histograms, strict=True)]
     if not sum(merged):
         return None

@@ -64,6 +64,8 @@ class TieredCache(Generic[V]):
         self._tags = tags
         self._near_size = near.size if near else 0
         self._codec = Codec(schema)
+        # Whom the relay can find by name.
+        self._declared = node is None
         if node is None:
             registry.register(self)
             self.unbind()
@@ -193,7 +195,7 @@ class TieredCache(Generic[V]):
         if open_batches():
             kept = {id: None if self._uncommitted(id) else found for id, found in kept.items()}
         absent = [id for id, found in kept.items() if found is None]
-        stale = sum(found is not None and found.stale for found in kept.values())
+        stale = len([id for id, found in kept.items() if found is not None and found.stale])
         self._counts.stale += stale
         self._counts.l1_hits += len(kept) - len(absent) - stale
         return kept, self._below(absent) if absent else {}
@@ -224,8 +226,18 @@ class TieredCache(Generic[V]):
 
     def invalidate_tag(self, tag: str, *, using: str = "default") -> None:
         """Have every layer of every process forget all entries that carry `tag`, at the cost of one."""
-        self._check((tag,))
-        self._on_commit((), (tag,), {}, using)
+        self.invalidate_tags((tag,), using=using)
+
+    def invalidate_tags(self, tags: Iterable[str], *, using: str = "default") -> None:
+        """Likewise for several tags, in one call of Redis."""
+        listed = tuple(tags)
+        self._check(listed)
+        self._on_commit((), listed, {}, using)
+
+    def apply(self, ids: tuple[str, ...], tags: tuple[str, ...]) -> None:
+        """The relay's word that a commit made these old. Raises FarDown."""
+        self._join()
+        self._send(ids, tags, {})
 
     def peek(self, id: str) -> Peek[V]:
         """What each layer holds, without loading, storing or counting anything."""
@@ -378,18 +390,29 @@ class TieredCache(Generic[V]):
     ) -> None:
         self._join()
         if ids or tags:
-            on_commit(self.name, self._send, ids=ids, tags=tags, values=values, using=using)
+            on_commit(
+                self.name,
+                self._send,
+                ids=ids,
+                tags=tags,
+                values=values,
+                using=using,
+                durable=self._declared,
+            )
 
     def _send(
         self, ids: tuple[str, ...], tags: tuple[str, ...], values: Mapping[str, Fenced[V]]
     ) -> None:
+        """Tell of a commit. Raises FarDown if only this process has heard it."""
         claims = {id: claim for id, (_, claim) in values.items() if claim.token}
         fences = {id: claim.token for id, claim in claims.items() if claim.token}
         # L1 last: a read between the two would bring the old entry back up from L2.
         try:
-            self._announce(Invalidation(self.name, ids, tags), fences)
+            taken = self._announce(Invalidation(self.name, ids, tags), fences)
         finally:
             self._near.invalidate(ids, tags)
+        if not taken:
+            raise FarDown(f"{self.name}: an invalidation waits for Redis")
         if claims:
             flights = self._flights_of(claims)
             entries = {id: self._far.wrap(values[id][0], claim) for id, claim in claims.items()}

@@ -9,7 +9,9 @@ On failure: `Client` calls raise OSError (connection lost, timeout) or ValueErro
 import bisect
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -50,8 +52,16 @@ class Client(Protocol):
     def get(self, path: str, *, bearer: str | None = None, key: str | None = None) -> Reply:
         """Reads; by the token of a session or an API key, in place of the key that the client has."""
 
-    def send(self, method: str, path: str, body: object, *, bearer: str | None = None) -> Reply:
-        """Sends `body` as JSON."""
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        *,
+        bearer: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Sends `body` as JSON, with these headers beside those that every request has."""
 
 
 class Site(Protocol):
@@ -84,6 +94,23 @@ class Outcome:
 
     reads: Mapping[str, Sequence[float]]
     checks: tuple[Check, ...]
+
+
+def by_layer(measured: Iterable[Iterable[tuple[str, float]]]) -> dict[str, list[float]]:
+    """The seconds of all reads by the layer that answered, out of what each client has measured."""
+    reads: defaultdict[str, list[float]] = defaultdict(list)
+    for layer, seconds in itertools.chain.from_iterable(measured):
+        reads[layer].append(seconds)
+    return reads
+
+
+def until(seconds: float, most: int, replies: Iterator[Reply]) -> Iterator[Reply]:
+    """Up to `most` of endless replies, and none that would begin after so many seconds."""
+    deadline = time.monotonic() + seconds
+    for reply in itertools.islice(replies, most):
+        yield reply
+        if time.monotonic() > deadline:
+            return
 
 
 class Progress(Protocol):

@@ -1,17 +1,20 @@
 """The catalog in the Django admin, with a look into the caches.
 
 Promise: edits go through the models, so the caches follow. "Evict" and "warm" are POSTs for users
-who may change products; the panel shows what each layer holds, and loads nothing to do so.
+who may change products, and ask first where they are for many; the panel shows what each layer holds, and
+loads nothing to do so.
 On failure: with Redis down the panel says so, and every page still works.
 """
 
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html_join
@@ -21,6 +24,25 @@ from django.views.decorators.http import require_POST
 from caching import LayerState
 from catalog import cache, services
 from catalog.models import ID, Category, Product
+from rest.admins import ByIdAdmin
+
+
+class InUseFilter(admin.SimpleListFilter):
+    """By whether there are products in it."""
+
+    title = "products"
+    parameter_name = "products"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        """With and without."""
+        return [("some", "with products"), ("none", "without products")]
+
+    def queryset(self, request: Any, queryset: QuerySet[Category]) -> QuerySet[Category] | None:
+        """Those that were chosen."""
+        if self.value() not in {"some", "none"}:
+            return None
+        used = Exists(Product.objects.filter(category=OuterRef("pk")))
+        return queryset.filter(used if self.value() == "some" else ~used)
 
 
 @admin.register(Category)
@@ -28,6 +50,7 @@ class CategoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Categories."""
 
     list_display = ["slug", "name"]
+    list_filter = [InUseFilter]
     search_fields = ["slug", "name"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Category | None = None) -> list[str]:
@@ -36,9 +59,10 @@ class CategoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ProductAdmin(ByIdAdmin):
     """Products, with what the caches hold of them."""
 
+    ids = ID
     list_display = ["id", "name", "category", "price", "stock", "is_active", "updated_at"]
     list_filter = ["is_active", "category"]
     list_select_related = ["category"]
@@ -46,15 +70,6 @@ class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = ["evict_selected", "warm_selected"]
     show_full_result_count = False
     change_form_template = "admin/catalog/product/change_form.html"
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Product | None:
-        """Return the product, or None; PostgreSQL refuses even to look for an id with a NUL."""
-        if not ID.fullmatch(object_id):
-            return None
-        product: Product | None = super().get_object(request, object_id, from_field)
-        return product
 
     def get_fields(self, request: HttpRequest, obj: Product | None = None) -> list[Any]:
         """Show the caches on the page of a product that exists."""
@@ -78,17 +93,27 @@ class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return format_html_join(SafeString("<br>"), "{}: {}", lines)
 
     @admin.action(description="Evict selected products from the caches", permissions=["change"])
-    def evict_selected(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
-        """Have every layer forget the selected products."""
+    def evict_selected(
+        self, request: HttpRequest, queryset: QuerySet[Product]
+    ) -> HttpResponse | None:
+        """Ask first; then have every layer forget the selected products."""
+        if "post" not in request.POST:
+            return self._confirmation(request, queryset, "Evict", "evict_selected")
         ids = list(queryset.values_list("pk", flat=True))
         services.evict(ids=ids)
         self.message_user(request, f"Evicted {len(ids)} products.", messages.SUCCESS)
+        return None
 
     @admin.action(description="Warm selected products in the caches", permissions=["change"])
-    def warm_selected(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
-        """Bring the selected products into the caches."""
+    def warm_selected(
+        self, request: HttpRequest, queryset: QuerySet[Product]
+    ) -> HttpResponse | None:
+        """Ask first; then bring the selected products into the caches."""
+        if "post" not in request.POST:
+            return self._confirmation(request, queryset, "Warm", "warm_selected")
         count = services.warm(ids=queryset.values_list("pk", flat=True))
         self.message_user(request, f"Warmed {count} products.", messages.SUCCESS)
+        return None
 
     def get_urls(self) -> list[URLPattern]:
         """Add the addresses of the buttons."""
@@ -117,8 +142,25 @@ class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self.message_user(request, "Warmed in the caches.", messages.SUCCESS)
         return _to_page(product)
 
+    def _confirmation(
+        self, request: HttpRequest, queryset: QuerySet[Product], verb: str, action: str
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{verb} products",
+            "question": f"{verb} {queryset.count():,} products in the caches of all processes?",
+            "verb": verb.lower(),
+            "action": action,
+            "opts": self.opts,
+            # Of "all" one is enough: the address has the filters, and the list is asked again.
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "checkbox": ACTION_CHECKBOX_NAME,
+            "across": request.POST.get("select_across", "0"),
+        }
+        return TemplateResponse(request, "admin/catalog/confirm.html", context)
+
     def _changeable(self, request: HttpRequest, object_id: str) -> Product:
-        product = self.get_object(request, unquote(object_id))
+        product: Product | None = self.get_object(request, unquote(object_id))
         if product is None:
             raise Http404
         if not self.has_change_permission(request, product):

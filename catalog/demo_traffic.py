@@ -12,7 +12,7 @@ import itertools
 import random
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -20,7 +20,7 @@ from decimal import Decimal
 import msgspec
 
 from caching.freshness import Witness
-from caching.workload import Check, Client, Outcome, Reply, Site, Zipf
+from caching.workload import Check, Client, Outcome, Reply, Site, Zipf, by_layer
 
 API = "/api/v1"
 READERS = 4
@@ -92,9 +92,7 @@ def drive(site: Site, ids: Sequence[str], slugs: Sequence[str]) -> Outcome:
         finally:
             traffic.done.set()
         writer.result()
-    reads: defaultdict[str, list[float]] = defaultdict(list)
-    for layer, seconds in itertools.chain.from_iterable(measured):
-        reads[layer].append(seconds)
+    reads = by_layer(measured)
     return Outcome(reads, (_answering(reads), *_checks(traffic)))
 
 

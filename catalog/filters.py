@@ -16,8 +16,9 @@ from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 
-from catalog.models import NUMBER, PRICE_DIGITS, PRICE_PLACES, SLUG_LENGTH, Product
+from catalog.models import PRICE_DIGITS, PRICE_PLACES, SLUG_LENGTH, Product
 from rest.cursor import page_parameters
+from rest.numbers import NUMBER
 
 SEARCH_LENGTH = 100
 PRICE: dict[str, Any] = {"max_digits": PRICE_DIGITS, "decimal_places": PRICE_PLACES, "min_value": 0}

@@ -27,8 +27,6 @@ from catalog.changes import (
 from rest.ids import sortable_id
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-# How a number is written. Decimal and int also take underscores and the digits of every script.
-NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 NAME_LENGTH = 200
 SLUG_LENGTH = 64
 DESCRIPTION_LENGTH = 10_000

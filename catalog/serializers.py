@@ -5,7 +5,6 @@ catalog/cache.py; the serializers describe them to OpenAPI and are not run on re
 On failure: a 400 that names each bad field. An `id` is kept when given and never changes.
 """
 
-from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -16,32 +15,12 @@ from catalog.models import (
     ID,
     MOST_STOCK,
     NAME_LENGTH,
-    NUMBER,
     PRICE_DIGITS,
     PRICE_PLACES,
     SLUG_LENGTH,
     Category,
 )
-
-
-class PriceField(serializers.DecimalField):
-    """A decimal, as a JSON number or as text of one."""
-
-    def to_internal_value(self, data: Any) -> Decimal:
-        """Return the number; raise ValidationError for what only Python takes for one."""
-        if isinstance(data, str) and not NUMBER.fullmatch(data.strip()):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class StockField(serializers.IntegerField):
-    """A whole number, as a JSON number or as text of one."""
-
-    def to_internal_value(self, data: Any) -> int:
-        """Return the number; raise ValidationError for what only Python takes for one."""
-        if isinstance(data, str) and not NUMBER.fullmatch(data.strip()):
-            self.fail("invalid")
-        return super().to_internal_value(data)
+from rest import fields
 
 
 class ProductSerializer(serializers.Serializer[Any]):
@@ -54,9 +33,9 @@ class ProductSerializer(serializers.Serializer[Any]):
     description = serializers.CharField(
         max_length=DESCRIPTION_LENGTH, allow_blank=True, default="", trim_whitespace=False
     )
-    price = PriceField(max_digits=PRICE_DIGITS, decimal_places=PRICE_PLACES, min_value=0)
+    price = fields.DecimalField(max_digits=PRICE_DIGITS, decimal_places=PRICE_PLACES, min_value=0)
     category = serializers.CharField(max_length=SLUG_LENGTH, help_text="Slug of a category.")
-    stock = StockField(min_value=0, max_value=MOST_STOCK, default=0)
+    stock = fields.IntegerField(min_value=0, max_value=MOST_STOCK, default=0)
     is_active = serializers.BooleanField(default=True)
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)

@@ -50,6 +50,9 @@ class Environment:
     trusted_proxies: tuple[str, ...]
     ratelimit_on_failure: str
     ratelimit_workers: int
+    log_format: str
+    access_log: bool
+    metrics_token: str | None
 
     @property
     def public(self) -> bool:
@@ -66,7 +69,7 @@ def read(base: Path, variables: Mapping[str, str] | None = None) -> Environment:
     return Environment(
         home=_home(given, base),
         port=_port(given),
-        debug=_debug(given),
+        debug=_switch(given, "DEBUG"),
         secret_key=_filled(given, "SECRET_KEY"),
         allowed_hosts=_allowed_hosts(given),
         database=_database(given),
@@ -75,6 +78,9 @@ def read(base: Path, variables: Mapping[str, str] | None = None) -> Environment:
         trusted_proxies=_trusted_proxies(given),
         ratelimit_on_failure=_ratelimit_on_failure(given),
         ratelimit_workers=_ratelimit_workers(given),
+        log_format=_log_format(given),
+        access_log=_switch(given, "ACCESS_LOG"),
+        metrics_token=_metrics_token(given),
     )
 
 
@@ -124,11 +130,18 @@ def _port(given: Mapping[str, str]) -> int:
     return int(value)
 
 
-def _debug(given: Mapping[str, str]) -> bool:
-    value = (_filled(given, "DEBUG") or "off").strip().lower()
+def _switch(given: Mapping[str, str], name: str) -> bool:
+    value = (_filled(given, name) or "off").strip().lower()
     if value not in TRUE | FALSE:
-        raise Invalid("DEBUG", "must be on or off")
+        raise Invalid(name, "must be on or off")
     return value in TRUE
+
+
+def _log_format(given: Mapping[str, str]) -> str:
+    value = (_filled(given, "LOG_FORMAT") or "text").strip().lower()
+    if value not in {"text", "json"}:
+        raise Invalid("LOG_FORMAT", "must be text or json")
+    return value
 
 
 def _allowed_hosts(given: Mapping[str, str]) -> tuple[str, ...]:
@@ -181,6 +194,14 @@ def _ratelimit_workers(given: Mapping[str, str]) -> int:
     if not (re.fullmatch(r"[0-9]{1,5}", value) and int(value) >= 1):
         raise Invalid("RATELIMIT_WORKERS", "must be a number from 1 to 99999")
     return int(value)
+
+
+def _metrics_token(given: Mapping[str, str]) -> str | None:
+    value = _filled(given, "METRICS_TOKEN")
+    # RFC 6750: what a bearer token is made of.
+    if value is not None and not re.fullmatch(r"[A-Za-z0-9._~+/-]{16,256}=*", value):
+        raise Invalid("METRICS_TOKEN", "must be 16 to 256 letters, digits or any of . _ ~ + / -")
+    return value
 
 
 def _database(given: Mapping[str, str]) -> dict[str, Any] | None:

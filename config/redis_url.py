@@ -10,6 +10,7 @@ On failure: `config.environment.Invalid`, which never repeats the address (it ma
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,15 @@ CONNECT_TIMEOUT = 0.2  # seconds
 SOCKET_TIMEOUT = 0.25  # seconds
 MAX_CONNECTIONS = 256  # a process
 REDELIVERY = 300  # seconds until the task of a dead worker is given to another
+# Who queues something does not wait for a Redis that hangs: what was not queued is swept.
+QUEUE: Mapping[str, Any] = {
+    "visibility_timeout": REDELIVERY,
+    "socket_timeout": SOCKET_TIMEOUT,
+    "socket_connect_timeout": CONNECT_TIMEOUT,
+    "max_retries": 0,
+}
+# A worker has time, and would lose hold of its tasks with its connection.
+WORKER: Mapping[str, Any] = {"socket_timeout": 10.0, "max_retries": None}
 # sizeof(sun_path) less the final NUL: unix(7); BSD and macOS have 104 bytes.
 SOCKET_PATH_LIMIT = 107 if sys.platform == "linux" else 103
 FORMS = (
@@ -53,9 +63,7 @@ class RedisPlace:
     location: str
     broker_url: str | None
     options: dict[str, Any] = field(default_factory=dict)
-    broker_options: dict[str, Any] = field(
-        default_factory=lambda: {"visibility_timeout": REDELIVERY}
-    )
+    broker_options: dict[str, Any] = field(default_factory=lambda: dict(QUEUE))
 
 
 class _BadQuery(ValueError):
@@ -232,7 +240,7 @@ def _sentinel(parts: SplitResult) -> RedisPlace:
             },
             **{name.upper(): value for name, value in account.items() if value},
         ),
-        broker_options={"visibility_timeout": REDELIVERY, "master_name": service},
+        broker_options={**QUEUE, "master_name": service},
     )
 
 

@@ -43,7 +43,9 @@ ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 PORT = ENVIRONMENT.port
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "console",
+    # Django's admin, with another home.
+    "console.admin_config.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -58,10 +60,14 @@ INSTALLED_APPS = [
     "accounts",
     "catalog",
     "feeds",
+    "places",
+    "analytics",
     "demo",
+    "doctor",
 ]
 MIDDLEWARE = [
-    # First: what comes behind may answer with the address.
+    "rest.request_id.RequestIds",
+    # Early: what comes behind may answer with the address.
     "accounts.key_middleware.NoKeysInAddresses",
     "accounts.limit_middleware.RateLimitHeaders",
     "django.middleware.security.SecurityMiddleware",
@@ -72,10 +78,12 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "console.policy.content_security_policy",
 ]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -137,8 +145,20 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     # Seconds; one that comes late is of no use any more.
+    "caching.relay": {
+        "task": "caching.relay_invalidations",
+        "schedule": 2.0,
+        "options": {"expires": 2.0},
+    },
     "feeds.sweep": {"task": "feeds.sweep", "schedule": 5.0, "options": {"expires": 5.0}},
     "feeds.forget_keys": {"task": "feeds.forget_keys", "schedule": 3600.0},
+    "analytics.refresh": {
+        "task": "analytics.refresh",
+        "schedule": 900.0,
+        "options": {"expires": 900.0},
+    },
+    "analytics.retry": {"task": "analytics.retry", "schedule": 15.0, "options": {"expires": 15.0}},
+    "places.rebuild": {"task": "places.rebuild", "schedule": 15.0, "options": {"expires": 15.0}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(HEADWATER_HOME / "celerybeat-schedule")
 
@@ -189,6 +209,8 @@ LOGIN_URL = "admin:login"
 
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# What a scraper from another machine sends to read /metrics; without it none may.
+METRICS_TOKEN = ENVIRONMENT.metrics_token
 if ENVIRONMENT.public:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
@@ -209,7 +231,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.ApiKeyAuthentication",
         "accounts.authentication.BearerAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "accounts.authentication.CookieAuthentication",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.ApiGate"],
     "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.StaffWrites"],
@@ -226,8 +248,14 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Else it asks a server of the world what it thinks of the document.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.api_examples.illustrate",
+    ],
 }
 
 STATIC_URL = "static/"
@@ -241,10 +269,8 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"text": {"()": "config.logs.Text"}, "json": {"()": "config.logs.Json"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": ENVIRONMENT.log_format}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         # Django's own handlers would write every line twice.
@@ -253,5 +279,6 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "caching": {"level": "INFO"},
+        "rest.access": {"level": "INFO" if ENVIRONMENT.access_log else "WARNING"},
     },
 }

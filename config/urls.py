@@ -7,9 +7,10 @@ On failure: an unknown address is 404, an unexpected error 500 without its detai
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from config.api_docs import Redoc, Swagger
 from rest import health
+from rest.schema_view import SchemaView
 
 urlpatterns = [
     path("admin/", admin.site.urls),
@@ -19,13 +20,11 @@ urlpatterns = [
     path("api/v1/", include("accounts.urls")),
     path("api/v1/", include("catalog.urls")),
     path("api/v1/", include("feeds.urls")),
-    # Open to all: here a stranger reads how to get in.
-    path("api/schema/", SpectacularAPIView.as_view(throttle_classes=[]), name="schema"),
-    path(
-        "api/docs/",
-        SpectacularSwaggerView.as_view(url_name="schema", throttle_classes=[]),
-        name="docs",
-    ),
+    path("api/v1/", include("places.urls")),
+    path("api/v1/", include("analytics.urls")),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
+    path("api/docs/", Swagger.as_view(), name="docs"),
+    path("api/redoc/", Redoc.as_view(), name="redoc"),
 ]
 
 handler400 = "rest.problems.bad_request"

@@ -10,6 +10,7 @@ process.
 import json
 import socket
 import time
+from collections.abc import Mapping
 
 import httptools
 
@@ -32,9 +33,18 @@ class Connection:
     def get(self, path: str, *, bearer: str | None = None, key: str | None = None) -> Reply:
         return self._exchange(f"{self._head('GET', path, bearer, key)}\r\n".encode())
 
-    def send(self, method: str, path: str, body: object, *, bearer: str | None = None) -> Reply:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        *,
+        bearer: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
         encoded = json.dumps(body).encode()
         head = self._head(method, path, bearer, None)
+        head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         head += f"Content-Type: application/json\r\nContent-Length: {len(encoded)}\r\n\r\n"
         return self._exchange(head.encode() + encoded)
 

@@ -1,8 +1,9 @@
-"""Starts the web server and the Celery worker as children, and tells when they are ready.
+"""Starts the web server, the Celery worker, its beat and the relay as children; tells when they are ready.
 
 Promises: Granian over WSGI with `WORKERS` processes of one request thread each, on the loopback
 only; the worker consumes in threads of one process, under a name no other worker has: only its own
-answer makes it ready. Both serve the loopback whatever ALLOWED_HOSTS says.
+answer makes it ready. The relay sweeps the outbox each second. All serve the loopback, whatever
+ALLOWED_HOSTS says.
 On failure: PortBusyError when the port is taken; `demo.processes.ChildError` when a child ends or
 is not ready in time.
 """
@@ -45,9 +46,9 @@ def claim(port: int) -> None:
 
 
 def start(children: Children, port: int, application: str, *, debug: bool) -> None:
-    """Serves `application` ("module:name") on `port`, starts the worker, waits for both.
+    """Serves `application` ("module:name") on `port`, and starts what works behind it.
 
-    Raises ChildError.
+    Waits for the server and the worker. Raises ChildError.
     """
     environment = {**os.environ, "DEBUG": "on" if debug else "off"}
     environment.pop("ALLOWED_HOSTS", None)
@@ -68,6 +69,9 @@ def start(children: Children, port: int, application: str, *, debug: bool) -> No
         *("-A", "config", "worker", "--pool", "threads", "--concurrency", "2"),
         *("--hostname", worker, "--loglevel", "INFO", "--without-gossip", "--without-mingle"),
     )
+    children.start("beat", environment, "celery", *("-A", "config", "beat", "--loglevel", "INFO"))
+    # Beside the queue, so that it needs no broker to send what waited for Redis.
+    children.start("relay", environment, "django", "relay_invalidations", "--watch")
     children.wait_until(lambda: _answers(port), "server", READY_WITHIN)
     children.wait_until(lambda: _works(worker), "worker", READY_WITHIN)
 
@@ -78,7 +82,7 @@ def _answers(port: int) -> bool:
     except ConnectionRefusedError:
         return False
     try:
-        return connection.get("/readyz").status == 200
+        return b'"status": "ok"' in connection.get("/readyz").body
     except OSError:
         return False
     finally:

@@ -8,7 +8,8 @@ On failure: there is nothing to fail; an empty run gives an empty matrix.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -68,6 +69,27 @@ def show(results: Sequence[Result], console: Console) -> None:
     title = "Latency of an HTTP read by layer"
     console.print(matrix.latencies(title, "layer", _latencies(results)))
     console.print(_promises(results))
+
+
+def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The same for machines: seconds, and shares of 1."""
+    latencies = [*_latencies(results)]
+    return [
+        {
+            "name": result.use_case.name,
+            "target": result.use_case.target,
+            "hit_rate": result.hit_rate,
+            "holds": result.holds,
+            "reads": _reads(result)._asdict(),
+            "latency": {
+                layer: asdict(seconds)
+                for name, layer, seconds in latencies
+                if name == result.use_case.name
+            },
+            "promises": [asdict(check) for check in result.outcome.checks],
+        }
+        for result in results
+    ]
 
 
 def _reads(result: Result) -> Reads:

@@ -6,6 +6,7 @@ changed. Pages open whatever the size of the tables: nothing counts all rows or 
 On failure: the form names the bad field; a relation that cannot be is said above the form.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -17,8 +18,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from feeds import services
 from feeds.models import Block, Follow, Mute, Post
-from feeds.paging import BoundedPaginator
+from feeds.paging import BoundedAdmin
 from feeds.post_ids import POST_ID
+from rest.admins import ByIdAdmin
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -50,9 +52,10 @@ class PostForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Post)
-class PostAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PostAdmin(ByIdAdmin, BoundedAdmin):
     """Posts; to delete one is to leave a tombstone."""
 
+    ids = POST_ID
     form = PostForm
     fields = ["id", "author", "text", "created_at", "updated_at", "deleted_at"]
     readonly_fields = ["id", "author", "created_at", "updated_at", "deleted_at"]
@@ -62,8 +65,6 @@ class PostAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ["=id", "author__username", "text"]
     # By the id, which is by time; a column without an index would sort the whole table.
     sortable_by = ["id"]
-    paginator = BoundedPaginator
-    show_full_result_count = False
 
     @admin.display(description="text")
     def beginning(self, post: Post) -> str:
@@ -75,23 +76,14 @@ class PostAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Whether it is shown."""
         return "live" if post.deleted_at is None else "deleted"
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Post | None = None) -> list[Any]:
-        """Keep all but the text, and that of a tombstone too."""
-        gone = obj is not None and obj.deleted_at is not None
-        return [*self.readonly_fields, "text"] if gone else [*self.readonly_fields]
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Post | None:
-        """Return the post, or None; PostgreSQL refuses even to look for an id with a NUL."""
-        if not POST_ID.fullmatch(object_id):
-            return None
-        post: Post | None = super().get_object(request, object_id, from_field)
-        return post
-
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody posts for another."""
         return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Post | None = None) -> bool:
+        """Keep tombstones as they are."""
+        gone = obj is not None and obj.deleted_at is not None
+        return not gone and super().has_change_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Post, form: Any, change: bool) -> None:
         """Change the text, unless the post is gone meanwhile."""
@@ -103,25 +95,28 @@ class PostAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, "The post was deleted meanwhile.", messages.ERROR)
 
     def delete_model(self, request: HttpRequest, obj: Post) -> None:
-        """Leave a tombstone."""
-        _delete(obj.pk)
+        """Leave a tombstone; what is one already is as it was asked to be."""
+        services.delete_posts(ids=[obj.pk])
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Post]) -> None:
         """Leave a tombstone of each."""
-        for id in queryset.filter(deleted_at=None).values_list("pk", flat=True):
-            _delete(id)
+        services.delete_posts(ids=list(queryset.values_list("pk", flat=True)))
 
 
-def _delete(id: str) -> None:
-    try:
-        services.delete_post(id=id)
-    except Post.DoesNotExist:
-        # It is as it was asked to be.
-        return
+# Of as many digits as any database's ids.
+USER_ID = re.compile("[0-9]{1,18}")
 
 
 class PairForm(forms.ModelForm):  # type: ignore[type-arg]
     """Two users, who are not the same."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what cannot be an id as nothing: the widget would look for it, and fail."""
+        super().__init__(*args, **kwargs)
+        if self.is_bound:
+            given = {name: str(self.data.get(name, "")) for name in self.fields}
+            ids = {name: id if USER_ID.fullmatch(id) else "" for name, id in given.items()}
+            self.data = {**self.data, **ids}
 
     def clean(self) -> dict[str, Any]:
         """Refuse a relation with oneself by name, before the database's constraint does by its own."""
@@ -132,14 +127,12 @@ class PairForm(forms.ModelForm):  # type: ignore[type-arg]
         return values
 
 
-class PairAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PairAdmin(BoundedAdmin):
     """A relation: made by its service, ended by deleting it."""
 
     form = PairForm
     names: ClassVar[tuple[str, str]]
     make: ClassVar[Callable[..., bool]]
-    paginator = BoundedPaginator
-    show_full_result_count = False
     sortable_by = ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:

@@ -11,38 +11,48 @@ On failure: the transaction of the follow fails with it.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F
+from django.db.models import Count
 
 from feeds import outbox, posts
+from feeds.chunks import chunks
 from feeds.models import Audience, Follow, PendingDelivery
 
 Reach = Audience.Reach
+# Authors a statement.
+CHUNK = 500
 
 
-def change(author: int, by: int, *, using: str) -> None:
-    """Count a follow that was made (1) or ended (-1), in its transaction."""
-    rows = Audience.objects.using(using).filter(pk=author)
-    if not rows.update(followers=F("followers") + by):
-        Audience.objects.using(using).bulk_create(
-            [Audience(author_id=author)], ignore_conflicts=True
-        )
-        rows.update(followers=Follow.objects.using(using).filter(followed_id=author).count())
-    row = rows.first()
-    if row is not None:
-        _cross(row, using)
+def change(by: Mapping[int, int], *, using: str) -> None:
+    """Count the follows that were made (1) or ended (-1), by author, in their transaction.
+
+    Who has no row yet is given one by a follow, never by the end of one: the author may be going.
+    """
+    for part in chunks(sorted(by), CHUNK):
+        rows = _locked(part, using)
+        for row in rows:
+            # Raw SQL may have left a number that is too low.
+            row.followers = max(0, row.followers + by[row.pk])
+        _count(rows, using)
+        known = {row.pk for row in rows}
+        if new := [author for author in part if by[author] > 0 and author not in known]:
+            recount(new, using=using)
 
 
-def recount(authors: Iterable[int], *, using: str = "default") -> None:
-    """Count anew, after follows were written in bulk; a few statements for all of them."""
+def recount(authors: Iterable[int], *, using: str = "default", limit: int | None = None) -> None:
+    """Count anew, after follows were written in bulk; a few statements for all of them.
+
+    `limit`: in place of the setting's; it holds until the next change.
+    """
     wanted = sorted(set(authors))
     with transaction.atomic(using=using):
-        known = Audience.objects.using(using)
-        known.bulk_create([Audience(author_id=author) for author in wanted], ignore_conflicts=True)
-        rows = list(known.filter(pk__in=wanted).select_for_update().order_by("pk"))
+        new = [Audience(author_id=author) for author in wanted]
+        Audience.objects.using(using).bulk_create(new, ignore_conflicts=True)
+        # Whoever counts a follow holds the row until the commit: what is counted under the lock is all.
+        rows = _locked(wanted, using)
         follows = Follow.objects.using(using).filter(followed_id__in=wanted).order_by()
         counts: Counter[int] = Counter(
             dict(
@@ -53,9 +63,7 @@ def recount(authors: Iterable[int], *, using: str = "default") -> None:
         )
         for row in rows:
             row.followers = counts[row.pk]
-        known.bulk_update(rows, ["followers"], batch_size=500)
-        for row in rows:
-            _cross(row, using)
+        _count(rows, using, limit)
 
 
 def left(author: int) -> None:
@@ -66,8 +74,21 @@ def left(author: int) -> None:
         _reach(row, Reach.FANNED_OUT, "default")
 
 
-def _cross(row: Audience, using: str) -> None:
-    limit = settings.FEEDS_FANOUT_LIMIT
+def _locked(authors: Sequence[int], using: str) -> list[Audience]:
+    """Their rows, in one order for all, so that no two wait for each other."""
+    rows = Audience.objects.using(using).filter(pk__in=authors)
+    return list(rows.select_for_update().order_by("pk"))
+
+
+def _count(rows: Sequence[Audience], using: str, limit: int | None = None) -> None:
+    """Write the numbers of rows that are locked."""
+    Audience.objects.using(using).bulk_update(rows, ["followers"], batch_size=CHUNK)
+    for row in rows:
+        _cross(row, using, limit)
+
+
+def _cross(row: Audience, using: str, limit: int | None = None) -> None:
+    limit = getattr(settings, "FEEDS_FANOUT_LIMIT", 10_000) if limit is None else limit
     if row.reach != Reach.MERGED and row.followers > limit:
         _reach(row, Reach.MERGED, using)
         posts.newest.invalidate([str(row.pk)], using=using)

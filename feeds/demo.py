@@ -8,14 +8,15 @@ On failure: seeding passes Django's database errors on.
 import random
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from django.contrib.auth import get_user_model
 
 from caching.scoreboard import UseCase
 from caching.workload import Outcome, Progress, Site, Size, Zipf
+from feeds.chunks import chunks
 from feeds.demo_traffic import drive
+from feeds.fan_out import LAG
 from feeds.models import Follow, Post
 from feeds.post_ids import new_post_id
 from rest.ids import ALPHABET
@@ -34,6 +35,7 @@ USE_CASE = UseCase(
         "feeds.merged",
         "feeds.profile",
     ),
+    steps=(("commit to last timeline", LAG),),
 )
 
 USERS: dict[Size, int] = {"small": 1_000, "full": 10_000}
@@ -102,8 +104,8 @@ def _all_posts(size: Size, progress: Progress) -> int:
 
 
 def _create(model: Any, rows: Iterable[Any], done: Callable[[int], None]) -> int:
-    created, rest = 0, iter(rows)
-    while chunk := list(islice(rest, CHUNK)):
+    created = 0
+    for chunk in chunks(rows, CHUNK):
         model.objects.bulk_create(chunk, ignore_conflicts=True)
         created += len(chunk)
         done(created)

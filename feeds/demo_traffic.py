@@ -2,8 +2,9 @@
 
 Promises: bounded by the site's `reads` and `seconds`; every caller is a demo user with a session, so that no
 user's calls come near the default plan. What one server process took is looked for in the other: one's own
-post on one's own next page, a post on the page of a follower, a deleted post nowhere. A walk is held against
-what the table had before it began.
+post on one's own next page, a post on the page of a follower, a deleted post nowhere. One author is merged
+at read meanwhile, and sends each post twice under one key. A walk is held against what the table had before
+it began.
 On failure: wrong answers are counted as misses of a promise; OSError of a broken connection passes on.
 """
 
@@ -11,9 +12,10 @@ import itertools
 import random
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -21,8 +23,8 @@ import msgspec
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 
-from caching.workload import Check, Client, Outcome, Reply, Site
-from feeds import rows
+from caching.workload import Check, Client, Outcome, Reply, Site, by_layer
+from feeds import audience, rows
 from feeds.models import Audience
 from feeds.post_ids import new_post_id
 
@@ -31,6 +33,8 @@ FEED = f"{API}/feed/"
 POSTS = f"{API}/posts/"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 READERS, AUTHORS, WALKERS = 6, 2, 1
+# Followers of the celebrity who look.
+WITNESSES = 5
 # Users: readers and walkers, and those who post.
 FANS, STARS = 150, 10
 POPULAR = 100  # of whom those who post are drawn
@@ -47,6 +51,7 @@ LONGEST_DELAY = 0.25
 
 class _Post(msgspec.Struct):
     id: str
+    text: str
 
 
 class _Page(msgspec.Struct):
@@ -97,18 +102,26 @@ def drive(site: Site, users: Sequence[int]) -> Outcome:
     stars = _stars(users, chance)
     followers = {star: rows.followers_of(star, -1, len(users)) for star in stars}
     watching = {star: chance.choice(followers[star]) for star in stars}
-    witness = _Witness(_tokens({*fans, *stars, *watching.values()}), site.seconds)
+    celebrity = stars.pop()
+    crowd = chance.sample(followers[celebrity], min(WITNESSES, len(followers[celebrity])))
+    witness = _Witness(
+        _tokens({*fans, *stars, celebrity, *crowd, *watching.values()}), site.seconds
+    )
     readers, walkers = site.clients(READERS), site.clients(WALKERS)
     # In pairs that are, where there are two processes, in different ones.
-    posting = sorted(site.clients(2 * AUTHORS), key=lambda client: client.worker)
-    pairs = list(zip(posting[:AUTHORS], posting[AUTHORS:], strict=True))
-    with ThreadPoolExecutor(READERS + AUTHORS + WALKERS) as pool:
+    posting = sorted(site.clients(2 * AUTHORS + 2), key=lambda client: client.worker)
+    *pairs, stage = zip(posting[: AUTHORS + 1], posting[AUTHORS + 1 :], strict=True)
+    with (
+        _merged_at_read(celebrity),
+        ThreadPoolExecutor(READERS + AUTHORS + WALKERS + 1) as pool,
+    ):
         others: list[Future[None]] = [
             *(
                 pool.submit(_post, witness, pair, stars[number::AUTHORS], watching)
                 for number, pair in enumerate(pairs)
             ),
             *(pool.submit(_walk, witness, client, fans) for client in walkers),
+            pool.submit(_celebrate, witness, stage, celebrity, crowd),
         ]
         reading = [
             pool.submit(_read, witness, client, fans[number::READERS], site.reads // READERS)
@@ -120,10 +133,17 @@ def drive(site: Site, users: Sequence[int]) -> Outcome:
             witness.stop.set()
         for other in others:
             other.result()
-    reads: defaultdict[str, list[float]] = defaultdict(list)
-    for layer, seconds in itertools.chain.from_iterable(measured):
-        reads[layer].append(seconds)
-    return Outcome(reads, tuple(_checks(witness)))
+    return Outcome(by_layer(measured), tuple(_checks(witness)))
+
+
+@contextmanager
+def _merged_at_read(author: int) -> Iterator[None]:
+    """Above the limit for a while, which fewer followers than that of the setting make up here."""
+    audience.recount([author], limit=0)
+    try:
+        yield
+    finally:
+        audience.recount([author])
 
 
 def _stars(users: Sequence[int], chance: random.Random) -> list[int]:
@@ -216,6 +236,33 @@ def _post(
         witness.stop.wait(PAUSE)
 
 
+def _celebrate(
+    witness: _Witness, pair: tuple[Client, Client], celebrity: int, crowd: Sequence[int]
+) -> None:
+    """Posts, again under the same key in the other process, and looks at followers' pages at once."""
+    here, there = pair
+    token = witness.tokens[celebrity]
+    for follower in itertools.cycle(crowd):
+        if witness.over:
+            return
+        text, key = {"text": f"To all of you: {new_post_id()}"}, {"Idempotency-Key": new_post_id()}
+        posted, again = (
+            client.send("POST", POSTS, text, bearer=token, headers=key) for client in pair
+        )
+        witness.expect("answers", posted.status == 201)
+        if posted.status != 201:
+            continue
+        id = msgspec.json.decode(posted.body, type=_Post).id
+        own = [post.text for post in witness.page(here, celebrity)[1].results]
+        witness.expect("once", again.body == posted.body and own.count(text["text"]) == 1)
+        witness.expect("merged", id in witness.ids(here, follower))
+        late, began = 0.0, time.monotonic()
+        while late < PATIENCE and id not in witness.ids(there, follower):
+            late, began = began - posted.ended, time.monotonic()
+        witness.expect("merged", late <= LONGEST_DELAY)
+        witness.stop.wait(PAUSE)
+
+
 def _await(witness: _Witness, client: Client, user: int, id: str, since: float) -> None:
     while time.monotonic() < since + PATIENCE:
         reply, page = witness.page(client, user, f"{FEED}?per_page=50")
@@ -255,6 +302,8 @@ def _checks(witness: _Witness) -> Iterator[Check]:
     promises = {
         "answers": "answers that are an error",
         "own": "own posts missed by the next page, in another process",
+        "merged": "posts of an author merged at read missed by a follower's next page",
+        "once": "posts sent again under one key, and made again",
         "walks": "older posts repeated or missed by a walk",
         "order": "walks out of order",
         "deleted": "deleted posts shown where they were deleted",

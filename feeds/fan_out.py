@@ -29,7 +29,7 @@ BATCH = 1000
 # Batches a task, so that others have their turn.
 BATCHES = 20
 
-# Its loads are deliveries, their latency that from the commit to the last timeline.
+# Its loads are posts that were delivered, their latency that from the commit to the last timeline.
 LAG = "feeds.delivery"
 count_as(LAG)
 
@@ -48,8 +48,7 @@ def run(id: int) -> bool:
 
 
 def _push(delivery: PendingDelivery) -> bool:
-    post = Post.objects.filter(pk=delivery.post).values_list("deleted_at", flat=True)
-    if list(post) != [None]:
+    if not _is_live(delivery):
         _done(delivery)
         return False
     if delivery.position < 0:
@@ -64,7 +63,15 @@ def _push(delivery: PendingDelivery) -> bool:
     return _stream(delivery, lambda users: timeline.push(delivery.post, users), muting=False)
 
 
+def _is_live(delivery: PendingDelivery) -> bool:
+    return Post.objects.filter(pk=delivery.post, deleted_at=None).exists()
+
+
 def _unpush(delivery: PendingDelivery) -> bool:
+    if _is_live(delivery):
+        # It was brought back, or its deletion found it changed.
+        _done(delivery)
+        return False
     if delivery.position < 0:
         # A process that died after its commit has not said so.
         posts.forget([delivery.post], [delivery.author])
@@ -87,6 +94,9 @@ def _clear(delivery: PendingDelivery) -> bool:
 def _relate(delivery: PendingDelivery) -> bool:
     user, author = delivery.user, delivery.author
     relations.drop([user])
+    if _untold():
+        # The next page would have whose posts are shown right, and not have the posts.
+        timeline.clear([user])
     _told()
     newest = rows.newest_by(author, timeline.MOST)
     if not rows.is_shown(user, author):
@@ -98,11 +108,20 @@ def _relate(delivery: PendingDelivery) -> bool:
     return False
 
 
+def _renew(delivery: PendingDelivery) -> bool:
+    relations.drop(delivery.users)
+    timeline.clear(delivery.users)
+    _told()
+    _done(delivery)
+    return False
+
+
 _STEPS: dict[Kind, Callable[[PendingDelivery], bool]] = {
     Kind.PUSH: _push,
     Kind.UNPUSH: _unpush,
     Kind.CLEAR: _clear,
     Kind.RELATE: _relate,
+    Kind.RENEW: _renew,
 }
 
 
@@ -127,8 +146,12 @@ def _stream(
 
 def _told() -> None:
     """Raises FarDown if there is something for Redis to forget: this process sends it later, if it lives."""
-    if current().far.journal.pending:
+    if _untold():
         raise FarDown("what is to be forgotten is not forgotten yet")
+
+
+def _untold() -> bool:
+    return bool(current().far.journal.pending)
 
 
 def _done(delivery: PendingDelivery) -> None:
@@ -138,6 +161,7 @@ def _done(delivery: PendingDelivery) -> None:
         if delivery.kind == Kind.CLEAR:
             audience.left(delivery.author)
     current().ledger.tally(NAME)["deliveries"] += 1
-    counts = current().ledger.of(LAG)
-    counts.loads += 1
-    counts.timed_load((timezone.now() - delivery.created_at).total_seconds())
+    if delivery.kind == Kind.PUSH:
+        counts = current().ledger.of(LAG)
+        counts.loads += 1
+        counts.timed_load((timezone.now() - delivery.created_at).total_seconds())

@@ -8,24 +8,26 @@ A missing timeline is made by one reader; the others wait for it a moment, then 
 On failure: without Redis the database answers, the same; ValueError for a cursor or a page that is none.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rest_framework.exceptions import ValidationError
 
+from caching import TieredCache
 from caching.commit import in_transaction
 from caching.errors import FarDown
 from caching.node import current
+from caching.reading import Layer
 from caching.registry import tally_as
 from feeds import posts, relations, rows, timeline
+from feeds.chunks import chunks
 from feeds.post_ids import checked
 from feeds.posts import PostCard
 from feeds.relations import Authors
 from rest.cursor import Cursor, decode_cursor
 
-logger = logging.getLogger(__name__)
+V = TypeVar("V")
 
 NAME = "feeds"
 tally_as(
@@ -50,11 +52,15 @@ DEEPEST = 1000
 
 
 class Page(NamedTuple):
-    """The posts of one page, newest first, and the cursors of its neighbours, None at an end."""
+    """The posts of one page, newest first, and the cursors of its neighbours, None at an end.
+
+    `layer`: 'db' if the database was asked for any of it, else 'l2', since timelines are in Redis alone.
+    """
 
     posts: tuple[PostCard, ...]
     next: str | None
     previous: str | None
+    layer: Layer
 
 
 class View(NamedTuple):
@@ -80,21 +86,31 @@ def page(user: int, *, cursor: str | None = None, number: int = 1, per_page: int
     place = _place(cursor)
     if place is not None and place.back:
         return _page_before(user, place.id, per_page)
+    layers: set[Layer] = set()
     skipped = 0 if place else (number - 1) * per_page
     before = place.id if place else ""
-    found = list(islice(_visible(user, before, skipped + per_page + 1), skipped + per_page + 1))
-    shown, more = found[skipped : skipped + per_page], len(found) > skipped + per_page
+    end = skipped + per_page
+    found = list(islice(_visible(user, before, end + 1, layers), end + 1))
+    shown, more = found[skipped:end], len(found) > end
     below = Cursor(shown[-1].id).encode() if shown and more else None
     above = Cursor(shown[0].id, back=True).encode() if shown and (place or number > 1) else None
-    return Page(tuple(shown), below, above)
+    return Page(tuple(shown), below, above, "db" if "db" in layers else "l2")
 
 
 def rebuild(user: int) -> bool:
-    """Make the timeline anew from the database; False if something came in between. Raises FarDown."""
+    """Make timeline and relations anew of the tables; False if something came in between. Raises FarDown."""
     timeline.clear([user])
     relations.drop([user])
     found = timeline.find(user, 1)
+    _restored(user, found.authors_token)
     return found.token is not None and _rebuilt(user, found.token)[1]
+
+
+def _read(cache: TieredCache[V], ids: Iterable[str], layers: set[Layer]) -> dict[str, V]:
+    """The values that exist, in order; `layers` learns which ones answered."""
+    reads = cache.read_many(ids)
+    layers.update(read.layer for read in reads.values())
+    return {id: read.value for id, read in reads.items() if read.value is not None}
 
 
 def _place(cursor: str | None) -> Cursor | None:
@@ -120,20 +136,20 @@ def _page_before(user: int, id: str, per_page: int) -> Page:
         after = ids[-1] if ids else after
     shown = found[:per_page][::-1]
     if not shown:
-        return Page((), None, None)
+        return Page((), None, None, "db")
     above = Cursor(shown[0].id, back=True).encode() if len(found) > per_page else None
-    return Page(tuple(shown), Cursor(shown[-1].id).encode(), above)
+    return Page(tuple(shown), Cursor(shown[-1].id).encode(), above, "db")
 
 
-def _visible(user: int, before: str, wanted: int) -> Iterator[PostCard]:
+def _visible(user: int, before: str, wanted: int, layers: set[Layer]) -> Iterator[PostCard]:
     """The posts older than `before` that the user may see, newest first; about `wanted` are looked up."""
     given, looks, place = 0, 0, before
-    while (view := _view(user, place, before, wanted - given + SPARE)) is not None:
+    while (view := _view(user, place, before, wanted - given + SPARE, layers)) is not None:
         looks += 1
         if looks == 2:
             current().ledger.tally(NAME)["filled_up"] += 1
-        for ids in _parts(view.ids, wanted - given + SPARE):
-            for card in _hydrated(ids):
+        for ids in chunks(view.ids, wanted - given + SPARE):
+            for card in _read(posts.cards, ids, layers).values():
                 if relations.shows(view.authors, card.author):
                     given += 1
                     yield card
@@ -145,33 +161,26 @@ def _visible(user: int, before: str, wanted: int) -> Iterator[PostCard]:
         if view.deep:
             current().ledger.tally(NAME)["deep"] += 1
             break
+    layers.add("db")
     yield from _from_database(user, before, wanted - given + SPARE)
-
-
-def _parts(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
-
-
-def _hydrated(ids: Sequence[str]) -> Iterator[PostCard]:
-    """The posts that still exist, in order."""
-    return iter(posts.cards.get_many(ids).values())
 
 
 def _from_database(user: int, before: str, wanted: int) -> Iterator[PostCard]:
     """What the tables say; a post that has been deleted since they were asked has no card."""
     while True:
         ids = rows.feed_of(user, wanted, before=before)
-        yield from _hydrated(ids)
+        yield from posts.cards.get_many(ids).values()
         if len(ids) < wanted:
             return
         before = ids[-1]
 
 
-def _view(user: int, place: str, before: str, count: int) -> View | None:
+def _view(user: int, place: str, before: str, count: int, layers: set[Layer]) -> View | None:
     """What timeline, from `place` on, and merged authors have; None where only the database can answer."""
+    # Before the timeline: who is merged no more by then has all posts in the one that is found.
+    [merged] = _read(posts.merged, [posts.ALL], layers).values()
     try:
-        found = _found(user, place, count)
+        found = _found(user, place, count, layers)
     except FarDown:
         timeline.counts().far_errors += 1
         return None
@@ -180,10 +189,10 @@ def _view(user: int, place: str, before: str, count: int) -> View | None:
     authors, part = found
     bound, deep = _bound(part)
     ids = {id for id in part.ids if not before or id < before}
-    followed = relations.among(authors, posts.merged_at_read())
+    followed = relations.among(authors, merged.authors)
     if followed:
         current().ledger.tally(NAME)["merged"] += 1
-        for known in posts.newest.get_many(map(str, followed)).values():
+        for known in _read(posts.newest, map(str, followed), layers).values():
             older = known.before(before)
             ids.update(older[-count:])
             if len(older) > count and older[-count] > bound:
@@ -201,7 +210,9 @@ def _bound(part: timeline.Slice) -> tuple[str, bool]:
     return (f"{part.floor}0", True) if part.floor else ("", False)
 
 
-def _found(user: int, before: str, count: int) -> tuple[Authors, timeline.Slice] | None:
+def _found(
+    user: int, before: str, count: int, layers: set[Layer]
+) -> tuple[Authors, timeline.Slice] | None:
     """A slice and the relations, made if need be; None when somebody else takes too long. Raises FarDown."""
     counts, clock = timeline.counts(), current().clock
     lease = not in_transaction()
@@ -212,6 +223,7 @@ def _found(user: int, before: str, count: int) -> tuple[Authors, timeline.Slice]
         authors = found.authors
         if authors is None:
             authors = _restored(user, found.authors_token)
+            layers.add("db")
         if found.slice is not None:
             counts.l2_hits += not missed
             counts.timed_l2(clock.monotonic() - began)
@@ -220,6 +232,7 @@ def _found(user: int, before: str, count: int) -> tuple[Authors, timeline.Slice]
         missed = True
         if found.token is not None:
             whole, _ = _rebuilt(user, found.token)
+            layers.add("db")
             return authors, _slice_of(whole, before, count)
         if wait is None or not lease:
             break

@@ -7,16 +7,17 @@ see feeds/changes.py.
 On failure: the database's constraints raise `django.db.IntegrityError`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinLengthValidator
 from django.db import models, transaction
 from django.utils import timezone
 
-from feeds.changes import PairQuerySet, PostQuerySet, relations_changed
-from feeds.post_ids import checked, new_post_id, time_of
+from feeds.changes import PairQuerySet, PostQuerySet, Turn, relations_changed
+from feeds.post_ids import EPOCH, checked, new_post_id, time_of
 from rest.ids import LENGTH
 
 TEXT_LENGTH = 1000
@@ -51,17 +52,47 @@ class Post(models.Model):
         return f"{self.id}: {self.text:.40}"
 
     def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
-        """As Django's, in a transaction, since a post and its delivery are written together."""
+        """As Django's, in a transaction, since a post and its delivery are written together.
+
+        Raises ValueError for what makes it another post, and for a deleted one that would come back unasked.
+        """
         if self._state.adding:
             self.agree()
         with transaction.atomic(using=using):
+            if not self._state.adding:
+                self._keep(using, kwargs.get("update_fields"))
             super().save(*args, using=using, **kwargs)
 
     def agree(self) -> None:
-        """Make id and `created_at` the same moment: that of the id, else of `created_at`, else now."""
+        """Make id and `created_at` the same moment: that of the id, else of `created_at`, else now.
+
+        Raises ValidationError for a time that no post has, ValueError for what is no id.
+        """
+        if self.created_at is not None and self.created_at < EPOCH:
+            raise ValidationError({"created_at": "This is before 1970."})
         self.id = checked(self.id) if self.id else new_post_id(self.created_at)
         self.created_at = time_of(self.id)
+        if self.created_at > timezone.now():
+            raise ValidationError({"created_at": "This is in the future."})
         self.updated_at = self.updated_at or self.created_at
+
+    def _keep(self, using: str | None, fields: Collection[str] | None) -> None:
+        """Lock the row as it is in the table, of which this may be an old copy."""
+        if fields is not None and {"author", "author_id", "created_at", "deleted_at"}.isdisjoint(
+            fields
+        ):
+            return
+        rows = Post.objects.using(using).filter(pk=self.pk).select_for_update()
+        row = rows.values_list("author_id", "created_at", "deleted_at").first()
+        if row is None:
+            return
+        author, created_at, deleted_at = row
+        if (author, created_at) != (self.author_id, self.created_at):
+            raise ValueError("a post keeps its author and time; create another post")
+        if deleted_at is not None and self.deleted_at is None:
+            raise ValueError(
+                "the post was deleted meanwhile; to bring it back, filter for it and update(deleted_at=None)"
+            )
 
 
 class _Pair(models.Model):
@@ -77,11 +108,20 @@ class _Pair(models.Model):
         with transaction.atomic(using=using):
             super().save(*args, using=using, **kwargs)
 
+    def delete(
+        self, using: str | None = None, keep_parents: bool = False
+    ) -> tuple[int, dict[str, int]]:
+        """As Django's, in a transaction; nothing, if somebody else was first."""
+        rows: models.QuerySet[Any] = type(self)._default_manager.using(using)
+        deleted = rows.filter(pk=self.pk).delete()
+        self.pk = None
+        return deleted
+
     @classmethod
-    def announce_bulk(cls, rows: Sequence[Any], using: str) -> None:
-        """Announce rows that were made at once."""
-        pairs = [pair for row in rows for pair in row.pairs]
-        relations_changed.send(sender=cls, pairs=tuple(dict.fromkeys(pairs)), using=using)
+    def announce(cls, rows: Sequence[Any], turn: Turn, using: str) -> None:
+        """Announce rows that were made or ended at once."""
+        pairs = dict.fromkeys(pair for row in rows for pair in row.pairs)
+        relations_changed.send(sender=cls, pairs=tuple(pairs), turn=turn, using=using)
 
 
 class Follow(_Pair):
@@ -210,6 +250,7 @@ class PendingDelivery(models.Model):
 
     PUSH and UNPUSH: post `post`, by `author`, to all followers beyond `position`. RELATE: `user` sees
     `author` from now on, or no more. CLEAR: all timelines with posts of `author`, beyond `position`.
+    RENEW: those of `users`, a batch, who see more or less of somebody.
     """
 
     class Kind(models.TextChoices):
@@ -219,11 +260,13 @@ class PendingDelivery(models.Model):
         UNPUSH = "unpush"
         RELATE = "relate"
         CLEAR = "clear"
+        RENEW = "renew"
 
     kind = models.CharField(max_length=8, choices=Kind.choices)
     author = models.BigIntegerField()
     post = models.CharField(max_length=LENGTH, default="")
     user = models.BigIntegerField(default=0)
+    users = models.JSONField(default=list)
     position = models.BigIntegerField(default=-1)
     created_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(db_index=True)

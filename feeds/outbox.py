@@ -2,7 +2,7 @@
 
 Promises: a delivery is in the table from the transaction of its cause until the last timeline has it. It is
 queued when that commits; if the broker or the worker is lost, `sweep` queues it again when it is due. Nobody
-waits for the broker: one that is down costs a request one refused connection.
+waits for the broker: one that is down costs a request one refused connection, one that hangs a short timeout.
 On failure: the database's errors; those of the broker are logged, since the sweep comes anyway.
 """
 

@@ -12,16 +12,17 @@ from datetime import UTC, datetime, timedelta
 from rest.ids import ALPHABET, LENGTH, sortable_id
 
 POST_ID = re.compile(rf"[0-7][{ALPHABET}]{{{LENGTH - 1}}}")
+# No post is older.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The first characters are the milliseconds: 50 bits, of which the upper two are zero.
 _STAMP = 10
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 
 
 def new_post_id(at: datetime | None = None) -> str:
     """An id for a post made at that moment, or now."""
-    return sortable_id("", milliseconds=None if at is None else (at - _EPOCH) // _MILLISECOND)
+    return sortable_id("", milliseconds=None if at is None else (at - EPOCH) // _MILLISECOND)
 
 
 def milliseconds_of(id: str) -> int:
@@ -34,7 +35,7 @@ def milliseconds_of(id: str) -> int:
 
 def time_of(id: str) -> datetime:
     """When the post was made."""
-    return _EPOCH + milliseconds_of(id) * _MILLISECOND
+    return EPOCH + milliseconds_of(id) * _MILLISECOND
 
 
 def checked(id: str) -> str:

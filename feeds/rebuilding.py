@@ -1,7 +1,8 @@
 """Rebuilding timelines by hand: after raw SQL, a restored backup, or in doubt.
 
 Promises: safe while serving (see feeds/timeline.py); counts of followers, and with them how the posts reach
-people, are made right first, a bounded number of authors a transaction.
+people, are made right first, a bounded number of authors a transaction. What caches have of these users,
+their profiles and their posts, is forgotten too: who reads them next reads the tables.
 On failure: NoUser; FarDown without Redis; what the database raises.
 """
 
@@ -10,11 +11,14 @@ from collections.abc import Iterator, Sequence
 from django.contrib.auth import get_user_model
 from django.db.models import Exists, OuterRef
 
-from feeds import audience, feed, posts
+from feeds import audience, feed, posts, profiles
+from feeds.chunks import chunks
 from feeds.models import Follow, Post
 
 # Authors that are counted anew in one transaction.
 CHUNK = 500
+# Posts that are forgotten at once.
+POSTS = 5000
 
 
 class NoUser(Exception):
@@ -42,10 +46,13 @@ def everybody() -> list[int]:
 
 
 def rebuild(users: Sequence[int]) -> Iterator[bool]:
-    """Make the timelines of these users anew; for each, whether it is there now. Raises FarDown."""
-    for start in range(0, len(users), CHUNK):
-        part = users[start : start + CHUNK]
+    """Make what is kept of these users anew; for each, whether the timeline is there now. Raises FarDown."""
+    for part in chunks(users, CHUNK):
         audience.recount(part)
         posts.forget([], part)
+        profiles.profiles.invalidate(map(str, part))
+        written = Post.objects.filter(author__in=part).order_by().values_list("pk", flat=True)
+        for ids in chunks(written.iterator(), POSTS):
+            posts.cards.invalidate(ids)
         for user in part:
             yield feed.rebuild(user)

@@ -38,7 +38,7 @@ def feed_of(user: int, limit: int, *, before: str = "", after: str = "") -> list
     followed = Post.objects.filter(author__in=shown_to(user).order_by().values("followed_id"))
     parts = [_between(posts, before, after) for posts in (followed, _by(user))]
     order, newest_first = ("id", False) if after else ("-id", True)
-    found = (part.order_by(order).values_list("id", flat=True)[:limit].iterator() for part in parts)
+    found = (part.order_by(order).values_list("id", flat=True)[:limit] for part in parts)
     return list(islice(merge(*found, reverse=newest_first), limit))
 
 
@@ -76,7 +76,7 @@ def _by(author: int) -> QuerySet[Post]:
 
 
 def _between(posts: QuerySet[Post], before: str, after: str) -> QuerySet[Post]:
-    posts = posts.filter(deleted_at=None)
-    if before:
-        posts = posts.filter(id__lt=before)
-    return posts.filter(id__gt=after) if after else posts
+    # With a bound, be it '', SQLite takes each author's posts from the index that has them in order, and
+    # stops at the limit; without one it takes the index of the authors, and sorts all they ever wrote.
+    posts = posts.filter(deleted_at=None, id__gt=after)
+    return posts.filter(id__lt=before) if before else posts

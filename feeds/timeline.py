@@ -10,6 +10,8 @@ hold the lease in the end. A change that was committed before the lease is in wh
 comes before the timeline is there deletes the lease, and nothing lands; one that comes later finds the
 timeline. Two at once cannot both hold the lease. A server that was started anew may have forgotten a second
 of all this: its run id is in every marker and lease, and those of another run count for nothing.
+What a timeline could not take, for want of memory or of an answer, it would lack for good where that was its
+last word: it is deleted instead, at the latest before this process reads Redis again.
 A timeline lives for a day, whoever reads it: what nobody reads goes, and so does an error nobody thought of.
 When Redis is down: `caching.errors.FarDown`; feeds/feed.py asks the database then.
 """
@@ -20,6 +22,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from caching.counters import Counts
+from caching.errors import FarDown
 from caching.far import Call, Far
 from caching.journal import Invalidation
 from caching.node import current
@@ -83,12 +86,12 @@ def find(user: int, count: int, *, before: str = "", lease: bool = True) -> Foun
 
 def push(post: str, users: Sequence[int]) -> int:
     """Put a post into those timelines of the users that exist; how many these are. Raises FarDown."""
-    return sum(_run(PUT, users, [MOST, MOST // ROOM], _scored([post])))
+    return sum(_write(PUT, users, [MOST, MOST // ROOM], _scored([post])))
 
 
 def unpush(post: str, users: Sequence[int]) -> int:
     """Take a post out of the timelines of the users; how many exist. Raises FarDown."""
-    return sum(_run(TAKE, users, [MOST // 2], [post]))
+    return sum(_write(TAKE, users, [MOST // 2], [post]))
 
 
 def merge(user: int, posts: Sequence[str]) -> None:
@@ -97,12 +100,12 @@ def merge(user: int, posts: Sequence[str]) -> None:
     `posts`: more than `MOST` say that there are more. Then the timeline is cut for certain, and its marker
     comes to lie above those that are not among them.
     """
-    _run(PUT, [user], [MOST, 0], _scored(posts[: MOST + 1]))
+    _write(PUT, [user], [MOST, 0], _scored(posts[: MOST + 1]))
 
 
 def unmerge(user: int, posts: Sequence[str]) -> None:
     """Take the posts of an author, at most `MOST`, out of a timeline. Raises FarDown."""
-    _run(TAKE, [user], [MOST // 2], posts)
+    _write(TAKE, [user], [MOST // 2], posts)
 
 
 def populate(user: int, posts: Sequence[str], token: bytes) -> bool:
@@ -127,6 +130,22 @@ def clear(users: Iterable[int]) -> None:
 def counts() -> Counts:
     """What this process has counted of timelines."""
     return current().ledger.of(NAME)
+
+
+def _write(
+    script: Script, users: Sequence[int], numbers: Sequence[int], words: Sequence[str | int]
+) -> list[int]:
+    """As `_run`; timelines that do not take it are deleted, which a Redis without memory does take.
+
+    Raises FarDown if that is still to come: before this process reads Redis again.
+    """
+    try:
+        return _run(script, users, numbers, words)
+    except FarDown:
+        clear(users)
+        if current().far.journal.pending:
+            raise
+        return []
 
 
 def _run(

@@ -55,7 +55,7 @@ class UserViewSet(CallerView, ViewSet):
     @described
     @follow.mapping.delete
     def unfollow(self, request: Request, username: str) -> Response:
-        """See them no more."""
+        """See the posts of a user no more."""
         return _change(services.unfollow, follower=caller_id(request), followed=_user(username))
 
     @described
@@ -79,7 +79,7 @@ class UserViewSet(CallerView, ViewSet):
     @described
     @mute.mapping.delete
     def unmute(self, request: Request, username: str) -> Response:
-        """See them again, those of meanwhile too."""
+        """See the posts of a muted user again, those of meanwhile too."""
         return _change(services.unmute, muter=caller_id(request), muted=_user(username))
 
 

@@ -21,7 +21,6 @@ from rest_framework.viewsets import ViewSet
 
 from caching import Read
 from feeds import feed, idempotency, services, visibility
-from feeds.layers import watched
 from feeds.models import KEY_LENGTH, Post
 from feeds.post_ids import POST_ID
 from feeds.posts import PostCard
@@ -32,7 +31,7 @@ from feeds.serializers import (
     answer_of,
     answer_to,
 )
-from rest.cache_status import cache_status
+from rest.cache_status import CACHE, cache_status
 from rest.cursor import MOST_PER_PAGE, page_links, page_parameters
 from rest.errors import Conflict, Unprocessable
 from rest.renderers import encode
@@ -41,7 +40,7 @@ from rest.views import CallerView, caller_id
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]+$"},
+    {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     OpenApiParameter.HEADER,
     description="Sent again within 24 hours, the request is answered again, and done once.",
 )
@@ -136,10 +135,7 @@ class FeedView(CallerView):
         cursor, per_page = page_parameters(request.query_params)
         number = _number(request, cursor, per_page)
         try:
-            with watched() as watch:
-                page = feed.page(
-                    caller_id(request), cursor=cursor, number=number, per_page=per_page
-                )
+            page = feed.page(caller_id(request), cursor=cursor, number=number, per_page=per_page)
         except ValueError as error:
             raise ValidationError({"cursor": ["This is not a cursor of a feed."]}) from error
         # Neighbours of a numbered page are told by cursors, which do not drift.
@@ -149,8 +145,15 @@ class FeedView(CallerView):
         }
         return Response(
             {**links, "results": [answer_of(card) for card in page.posts]},
-            headers={"Cache-Status": watch.cache_status},
+            headers={"Cache-Status": _layer(page)},
         )
+
+
+def _layer(page: feed.Page) -> str:
+    """`Cache-Status` without a `ttl`: timelines are told of every change, and at no time out of date."""
+    if page.layer == "db":
+        return f"{CACHE}; fwd=uri-miss; detail=db"
+    return f"{CACHE}; hit; detail={page.layer}"
 
 
 def _number(request: Request, cursor: str | None, per_page: int) -> int:

@@ -1,4 +1,4 @@
-"""Streaming import of CSV and JSON lines, shared by every import command.
+"""Streaming import of CSV, JSON lines and GeoJSON, shared by every import command.
 
 Promise: memory does not grow with the file (but for the ids seen, to find duplicates); each bad line
 is named by number and reason, and costs no good line. An app supplies columns, a parser, an upsert.

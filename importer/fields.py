@@ -6,8 +6,11 @@ On failure: BadRow, which names the column, what is wrong and the beginning of t
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import msgspec
 
 from importer.errors import BadRow
 
@@ -15,6 +18,8 @@ SHOWN = 40  # characters of a bad value that a message repeats
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 # Decimal itself takes underscores and the digits of every script: more likely a slip than a price.
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# Numbers of a JSON line with a point come as Decimal; they are written as they were.
+_encode_json = msgspec.json.Encoder(decimal_format="number").encode
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -46,19 +51,7 @@ def matching(values: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> 
 def decimal(values: Mapping[str, Any], name: str, *, digits: int, places: int) -> Decimal:
     """Return a number from 0 up, of at most `digits` digits, `places` of them after the point."""
     value = values.get(name)
-    if value in ("", None):
-        raise BadRow(f"{name} is missing")
-    try:
-        written = value.strip() if isinstance(value, str) else value
-        if isinstance(written, bool) or (
-            isinstance(written, str) and not _DECIMAL.fullmatch(written)
-        ):
-            raise InvalidOperation
-        number = Decimal(written)
-        if not number.is_finite():
-            raise InvalidOperation
-    except (InvalidOperation, TypeError, ValueError):
-        raise BadRow(f"{name} is not a number: {_shown(value)}") from None
+    number = _finite(name, value)
     if number < 0:
         raise BadRow(f"{name} is negative: {_shown(value)}")
     if number >= 10 ** (digits - places):
@@ -67,6 +60,16 @@ def decimal(values: Mapping[str, Any], name: str, *, digits: int, places: int) -
     if rounded != number:
         raise BadRow(f"{name} has more than {places} decimal places: {_shown(value)}")
     return abs(rounded)
+
+
+def number(values: Mapping[str, Any], name: str, *, least: float, most: float) -> float:
+    """Return a number from `least` to `most`."""
+    value = values.get(name)
+    found = float(_finite(name, value))
+    if not least <= found <= most:
+        raise BadRow(f"{name} is not from {least:g} to {most:g}: {_shown(value)}")
+    # Zero has one sign.
+    return found + 0.0
 
 
 def integer(values: Mapping[str, Any], name: str, *, most: int) -> int:
@@ -99,6 +102,50 @@ def boolean(values: Mapping[str, Any], name: str) -> bool | None:
         return _BOOLEANS[str(value).strip().lower()]
     except KeyError:
         raise BadRow(f"{name} is neither true nor false: {_shown(value)}") from None
+
+
+def moment(values: Mapping[str, Any], name: str) -> datetime:
+    """Return a moment in UTC, written as RFC 3339 has it, with its offset."""
+    value = values.get(name)
+    if value in ("", None):
+        raise BadRow(f"{name} is missing")
+    try:
+        found = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
+        in_utc = found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadRow(f"{name} is not a moment: {_shown(value)}") from None
+    if found.tzinfo is None:
+        raise BadRow(f"{name} has no offset from UTC: {_shown(value)}")
+    return in_utc
+
+
+def json_object(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a JSON object, given as such or as its text; an empty one for an absent value."""
+    value = values.get(name)
+    if value in ("", None):
+        return {}
+    try:
+        encoded = value.encode() if isinstance(value, str) else _encode_json(value)
+        return msgspec.json.decode(encoded, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError, TypeError, UnicodeError):
+        raise BadRow(f"{name} is not a JSON object: {_shown(value)}") from None
+
+
+def _finite(name: str, value: object) -> Decimal:
+    if value in ("", None):
+        raise BadRow(f"{name} is missing")
+    try:
+        written = value.strip() if isinstance(value, str) else value
+        if isinstance(written, str) and not _DECIMAL.fullmatch(written):
+            raise InvalidOperation
+        if isinstance(written, bool) or not isinstance(written, str | int | float | Decimal):
+            raise InvalidOperation
+        number = Decimal(written)
+        if not number.is_finite():
+            raise InvalidOperation
+    except InvalidOperation:
+        raise BadRow(f"{name} is not a number: {_shown(value)}") from None
+    return number
 
 
 def _shown(value: object) -> str:

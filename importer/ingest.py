@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from importer.errors import BadRow
-from importer.rows import JSON_SUFFIXES, BadLine, Row, csv_rows, json_rows
+from importer.formats import Format
+from importer.rows import BadLine, Columns, Row
 from importer.source import Source
 
 CHUNK = 1000  # rows a transaction
@@ -39,8 +40,7 @@ class Upsert(Protocol[R_contra]):
 class Target(Generic[R]):
     """What an app imports: the columns it takes, how it reads a row, how it writes rows."""
 
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
+    columns: Columns
     parse: Callable[[Mapping[str, Any]], R]
     upsert: Upsert[R]
 
@@ -57,6 +57,7 @@ class Tally:
 
 def ingest(
     source: Source,
+    file_format: Format,
     target: Target[R],
     *,
     dry_run: bool,
@@ -66,8 +67,8 @@ def ingest(
     """Import `source` into `target`, counting in `tally`; yields after every chunk."""
     seen: dict[str, int] = {}
     chunk: list[R] = []
-    for record in _records(source, target):
-        bad = _take(record, target, seen, chunk)
+    for record in file_format.records(source, target.columns):
+        bad = _take(record, file_format, target, seen, chunk)
         if bad is not None:
             tally.bad += 1
             on_bad(bad)
@@ -78,15 +79,12 @@ def ingest(
     yield
 
 
-def _records(source: Source, target: Target[R]) -> Iterator[Row | BadLine]:
-    suffixes = [suffix for suffix in source.path.suffixes if suffix != ".gz"]
-    if suffixes and suffixes[-1] in JSON_SUFFIXES:
-        return json_rows(source.lines(), target.required)
-    return csv_rows(source.lines(), target.required, target.optional)
-
-
 def _take(
-    record: Row | BadLine, target: Target[R], seen: dict[str, int], chunk: list[R]
+    record: Row | BadLine,
+    file_format: Format,
+    target: Target[R],
+    seen: dict[str, int],
+    chunk: list[R],
 ) -> BadLine | None:
     """Add the record to the chunk, or say why not."""
     if isinstance(record, BadLine):
@@ -97,7 +95,7 @@ def _take(
         return BadLine(record.number, str(error))
     first = seen.setdefault(row.id, record.number)
     if first != record.number:
-        return BadLine(record.number, f"duplicate id {row.id}, first on line {first}")
+        return BadLine(record.number, f"duplicate id {row.id}: see {file_format.unit} {first}")
     chunk.append(row)
     return None
 

@@ -17,11 +17,19 @@ from importer.errors import BadRow, Unreadable
 from importer.source import Line
 
 MOST_JOINED = 100  # lines of one record
-JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 # What csv says, under `strict`, of a record that stops inside quotes.
 _OPEN_QUOTE = "unexpected end of data"
 # Less than this after half a surrogate pair, and msgspec takes the data for cut off.
 _PADDING = " " * 6
+_decode_json = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+
+
+class Columns(NamedTuple):
+    """The columns that are taken; `rest` gets those properties of a GeoJSON feature that have none."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    rest: str | None = None
 
 
 class Row(NamedTuple):
@@ -56,17 +64,12 @@ class _Ahead:
         self._back.extendleft(reversed(lines))
 
 
-def csv_rows(
-    lines: Iterator[Line], required: Sequence[str], optional: Sequence[str] = ()
-) -> Iterator[Row | BadLine]:
+def csv_rows(lines: Iterator[Line], columns: Columns) -> Iterator[Row | BadLine]:
     """Yield the records after the header; columns that are neither required nor optional are left out."""
     ahead = _Ahead(lines)
-    header = _header(ahead, required)
-    wanted = [
-        (position, name)
-        for position, name in enumerate(header)
-        if name in required or name in optional
-    ]
+    header = _header(ahead, columns.required)
+    known = {*columns.required, *columns.optional}
+    wanted = [(position, name) for position, name in enumerate(header) if name in known]
     for line in ahead:
         if line.reason:
             yield BadLine(line.number, line.reason)
@@ -133,26 +136,33 @@ def _join(text: str, ahead: _Ahead, joined: list[Line]) -> tuple[str, bool]:
     return text, False
 
 
-def json_rows(lines: Iterator[Line], required: Sequence[str]) -> Iterator[Row | BadLine]:
+def json_rows(lines: Iterator[Line], columns: Columns) -> Iterator[Row | BadLine]:
     """Yield the object of each line; numbers with a point come as Decimal."""
-    decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
     for line in lines:
         if line.reason:
             yield BadLine(line.number, line.reason)
         elif line.text.strip():
             try:
-                values = decoder.decode(line.text + _PADDING)
-            except InvalidOperation:
-                yield BadLine(line.number, "a number is out of range")
-                continue
-            except RecursionError:
-                yield BadLine(line.number, "JSON is nested too deeply")
-                continue
-            except (msgspec.DecodeError, UnicodeError) as error:
-                yield BadLine(line.number, f"not a JSON object: {error}")
-                continue
-            missing = [name for name in required if name not in values]
-            if missing:
-                yield BadLine(line.number, f"missing {', '.join(missing)}")
-            else:
-                yield Row(line.number, values)
+                yield Row(line.number, complete(json_object(line.text), columns.required))
+            except BadRow as error:
+                yield BadLine(line.number, str(error))
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Return the JSON object of a text; numbers with a point are Decimal. Raises BadRow."""
+    try:
+        return _decode_json(text + _PADDING)
+    except InvalidOperation as error:
+        raise BadRow("a number is out of range") from error
+    except RecursionError as error:
+        raise BadRow("JSON is nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadRow(f"not a JSON object: {error}") from error
+
+
+def complete(values: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    """Return the values if none of the required is absent; raise BadRow."""
+    missing = [name for name in required if name not in values]
+    if missing:
+        raise BadRow(f"missing {', '.join(missing)}")
+    return values

@@ -1,4 +1,4 @@
-"""The physical lines of a file, gzip taken as it is.
+"""The physical lines of a file, or its text, gzip taken as it is.
 
 Promise: lines come as text with their number, one at a time, and no line, however long, is held whole
 beyond LONGEST bytes. A byte order mark and line ends are taken off.
@@ -7,10 +7,12 @@ Unreadable when the file cannot be opened, read or decompressed to its end.
 """
 
 import gzip
+import re
 import zlib
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
-from contextlib import ExitStack
-from io import BufferedIOBase
+from contextlib import ExitStack, contextmanager
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -20,6 +22,8 @@ from importer.errors import Unreadable
 LONGEST = 1 << 20  # bytes of a line
 GZIP_MAGIC = b"\x1f\x8b"
 BOM = "\ufeff"
+PIECE = 1 << 16  # bytes
+HEAD = 4096  # bytes
 
 
 class Line(NamedTuple):
@@ -46,7 +50,7 @@ class Source:
             zipped = self._stored.peek(2)[:2] == GZIP_MAGIC or self.path.suffix == ".gz"
         except OSError as error:
             raise Unreadable(f"{self.path}: {error.strerror or error}") from error
-        self._plain: BufferedIOBase = self._stored
+        self._plain: BufferedReader | gzip.GzipFile = self._stored
         if zipped:
             self._plain = self._open.enter_context(gzip.open(self._stored, "rb"))
         return self
@@ -63,21 +67,41 @@ class Source:
         """Return how many stored bytes are read; 0 for a pipe, which does not tell."""
         return 0 if self.size is None else self._stored.tell()
 
+    def begins_with(self, pattern: re.Pattern[bytes]) -> bool:
+        """Tell whether `pattern` is found in the first bytes, up to HEAD, and take none of them."""
+        with self._readable():
+            return pattern.search(self._plain.peek(HEAD)) is not None
+
     def lines(self) -> Iterator[Line]:
         """Yield every line of the file."""
         number = 0
-        while raw := self._read():
+        while raw := self._readline():
             number += 1
             if len(raw) > LONGEST:
                 while raw and not raw.endswith(b"\n"):
-                    raw = self._read()
+                    raw = self._readline()
                 yield Line(number, "", f"longer than {LONGEST} bytes")
             else:
                 yield _decode(number, raw)
 
-    def _read(self) -> bytes:
-        try:
+    def text(self) -> Iterator[str]:
+        """Yield the whole text by the piece, for what knows no lines."""
+        decoder = getincrementaldecoder("utf-8-sig")()
+        with self._readable():
+            while raw := self._plain.read(PIECE):
+                yield decoder.decode(raw)
+            yield decoder.decode(b"", final=True)
+
+    def _readline(self) -> bytes:
+        with self._readable():
             return self._plain.readline(LONGEST + 1)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise Unreadable(f"{self.path}: not UTF-8") from error
         except (OSError, EOFError, zlib.error) as error:
             raise Unreadable(f"{self.path}: {error}") from error
 

@@ -1,5 +1,6 @@
 """Conditional reads: a strong ETag from the bytes of the body, and 304 for a client that has them.
 
+A view whose body tells something that goes on changing, as an age, sets a weak ETag of its own.
 Promise: equal bodies have equal ETags in every process; a 304 has no body, but the length of the one
 it stands for and the headers that RFC 9110 (15.4.5) asks for. `If-None-Match` takes a list, weak tags
 (a proxy that compresses makes them so) and `*`, and is compared weakly as 13.1.2 demands; HEAD answers
@@ -17,7 +18,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-KEPT = ("Cache-Control", "Cache-Status", "Content-Location", "Date", "ETag", "Expires", "Vary")
+KEPT = (
+    "Age",
+    "Cache-Control",
+    "Cache-Status",
+    "Content-Location",
+    "Date",
+    "ETag",
+    "Expires",
+    "Vary",
+)
 
 
 def etag_of(body: bytes) -> str:
@@ -28,12 +38,12 @@ def etag_of(body: bytes) -> str:
 def matches(if_none_match: str, etag: str) -> bool:
     """Tell whether the header's tags hold `etag` under weak comparison."""
     tags = parse_etags(if_none_match)
-    return tags == ["*"] or etag in {tag.removeprefix("W/") for tag in tags}
+    return tags == ["*"] or etag.removeprefix("W/") in {tag.removeprefix("W/") for tag in tags}
 
 
 def revalidate(if_none_match: str | None, response: HttpResponse) -> HttpResponse:
     """Set the ETag of a rendered `response`; return it, or the 304 that stands for it."""
-    etag = etag_of(response.content)
+    etag = response.headers.get("ETag") or etag_of(response.content)
     response["ETag"] = etag
     if if_none_match is None or not matches(if_none_match, etag):
         return response
@@ -55,7 +65,6 @@ class ConditionalGetMixin(APIView):
         """Ask for the ETag once the body is rendered."""
         final: Response = super().finalize_response(request, response, *args, **kwargs)
         if request.method in {"GET", "HEAD"} and final.status_code == 200:
-            final.headers.setdefault("Cache-Control", "no-cache")
             final.add_post_render_callback(
                 partial(revalidate, request.headers.get("If-None-Match"))
             )

@@ -16,6 +16,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 
+from rest.numbers import whole
+
 DEFAULT_PER_PAGE = 20
 MOST_PER_PAGE = 100
 
@@ -63,11 +65,10 @@ def page_parameters(query: Mapping[str, str]) -> tuple[str | None, int]:
     if cursor is not None:
         decode_cursor(cursor)
     text = query.get("per_page") or str(DEFAULT_PER_PAGE)
-    if not (
-        text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MOST_PER_PAGE
-    ):
-        raise ValidationError({"per_page": [f"A whole number from 1 to {MOST_PER_PAGE}."]})
-    return cursor, int(text)
+    try:
+        return cursor, whole(text, 1, MOST_PER_PAGE)
+    except ValueError as error:
+        raise ValidationError({"per_page": [str(error)]}) from error
 
 
 def keyset_page(

@@ -8,6 +8,8 @@ from http import HTTPStatus
 
 from rest_framework.exceptions import APIException
 
+RETRY_AFTER = 5  # seconds: about what a restarted database needs
+
 
 class Conflict(APIException):
     """409: the request is well formed, but the present state of the resource forbids it.

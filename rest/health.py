@@ -1,17 +1,18 @@
 """What a probe and a scraper ask of a process: is it alive, can it serve, what has it counted.
 
-Promises: /healthz depends on nothing; /readyz names the state of each dependency within its
-connection timeouts; /metrics is Prometheus text over the counters of all processes. Histograms have
-buckets and a count, but no sum: the kernel keeps none, and one guessed from buckets would mislead.
-On failure: /readyz is 503 and says which dependency is down, not why (the log does); /metrics is
-served without the cache's counters while Redis is down, and says so by `headwater_redis_up 0`.
+Promises: /healthz depends on nothing; /readyz names the state of each dependency within a time limit;
+/metrics is Prometheus text over the counters of all processes, for those whom rest/scrapers.py lets in.
+Histograms have buckets and a count, but no sum: the kernel keeps none, and a guess would mislead.
+On failure: one dependency that is down is `degraded`, since reads go on without it; without all of them
+/readyz is 503. It says which are down, not why (the log does). /metrics is served without the cache's
+counters while Redis is down, and says so by `headwater_redis_up 0`; without the outbox while the database is.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 
 from django.db import Error as DatabaseError
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -25,8 +26,11 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector, CollectorRegistry
 from redis.exceptions import RedisError
 
-from caching import counters, node, registry
+from caching import counters, node, outbox_rows, registry
 from caching.errors import FarDown
+from caching.scoreboard import quantiles
+from rest import readiness, scrapers
+from rest.problems import answer, problem
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,7 @@ HISTOGRAMS = {
     "l2_latency": "Seconds a read from Redis took.",
     "load_latency": "Seconds a call of the loader took.",
 }
+QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
 
 
 @never_cache
@@ -58,26 +63,30 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when every dependency answers, else 503; either way the state of each."""
-    states = {name: probe() for name, probe in PROBES.items()}
-    if all(states.values()):
-        return JsonResponse({"status": "ok", "dependencies": _words(states)})
-    body = {
-        "type": "about:blank",
-        "title": "Service Unavailable",
-        "status": 503,
-        "detail": "Not answering: " + ", ".join(name for name, up in states.items() if not up),
-        "dependencies": _words(states),
-    }
-    return JsonResponse(body, status=503, content_type="application/problem+json")
+    """200 while anything that a read needs answers, else 503; the state of each, and what apps add."""
+    states = readiness.states()
+    down = [name for name, state in states.items() if state != "ok"]
+    if down and len(down) == len(states):
+        members = problem(HTTPStatus.SERVICE_UNAVAILABLE, "Not answering: " + ", ".join(down))
+        return answer({**members, "dependencies": states})
+    # What apps tell of themselves is in their tables.
+    details = {} if "database" in down else {name: tell() for name, tell in DETAILS.items()}
+    status = "degraded" if down else "ok"
+    return JsonResponse({"status": status, "dependencies": states, **details})
 
 
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text exposition of the caches' counters."""
+    refusal = scrapers.refused(request)
+    if refusal is not None:
+        return refusal
     prometheus = CollectorRegistry(auto_describe=False)
     prometheus.register(CacheCollector())
+    prometheus.register(OutboxCollector())
+    for collector in COLLECTORS:
+        prometheus.register(collector)
     return HttpResponse(generate_latest(prometheus), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -107,10 +116,48 @@ class CacheCollector(Collector):
                 family.add_metric([name], buckets, None)
                 family.add_sample(f"{family.name}_count", {"cache": name}, buckets[-1][1])
             yield family
+            yield _quantiles(field, report)
         for name, numbers in tallies.items():
             for number, total in numbers.items():
                 help_text = registry.tallied()[name][number]
                 yield CounterMetricFamily(f"headwater_{name}_{number}", help_text, value=total)
+
+
+class OutboxCollector(Collector):
+    """What waits in the outbox: about nothing, unless Redis is down or no relay runs."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields each family once. Never raises for a database that is down."""
+        try:
+            depth = outbox_rows.depth()
+        except DatabaseError as error:
+            logger.warning("metrics: no outbox, the database fails: %s", type(error).__name__)
+            return
+        yield GaugeMetricFamily(
+            "headwater_outbox_rows",
+            f"Invalidations that wait in the outbox, up to {outbox_rows.COUNTED}.",
+            value=depth.rows,
+        )
+        yield GaugeMetricFamily(
+            "headwater_outbox_oldest_seconds",
+            "For how long the oldest of them has waited.",
+            value=depth.oldest,
+        )
+
+
+def _quantiles(field: str, report: Mapping[str, counters.Counts]) -> Metric:
+    """The same figures as the scoreboard has: since the counters began, interpolated in a bucket."""
+    family = GaugeMetricFamily(
+        f"headwater_cache_{field}_quantile_seconds",
+        f"{HISTOGRAMS[field]} Estimated, since the counters began.",
+        labels=["cache", "quantile"],
+    )
+    for name, counts in report.items():
+        found = quantiles(getattr(counts, field))
+        for quantile, label in QUANTILES.items():
+            if found is not None:
+                family.add_metric([name, label], getattr(found, quantile))
+    return family
 
 
 def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:
@@ -124,28 +171,7 @@ def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:
     return buckets
 
 
-def _database() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-            cursor.fetchone()
-    except DatabaseError as error:
-        logger.warning("readyz: the database does not answer: %s", type(error).__name__)
-        return False
-    return True
-
-
-def _redis() -> bool:
-    try:
-        node.ready()
-    except (FarDown, RedisError) as error:
-        logger.warning("readyz: Redis does not answer: %s", type(error).__name__)
-        return False
-    return True
-
-
-def _words(states: dict[str, bool]) -> dict[str, str]:
-    return {name: "ok" if up else "down" for name, up in states.items()}
-
-
-PROBES: dict[str, Callable[[], bool]] = {"database": _database, "redis": _redis}
+# What apps add when they are ready: to /readyz, while the database answers, a member that says how they are
+# and decides nothing; to /metrics, families of their own, which must not raise.
+DETAILS: dict[str, Callable[[], object]] = {}
+COLLECTORS: list[Collector] = []

@@ -1,6 +1,7 @@
 """Errors as `application/problem+json` (RFC 9457): type, title, status, detail, `errors` for fields.
 
-What may be tried again later has `retry_after`, in seconds, as its header says.
+What may be tried again later has `retry_after`, in seconds, as its header says; `request_id` is what to tell
+whoever reads the log.
 
 Promise: every error under /api/ has this form, whether DRF, Django or the database made it, and says
 nothing of the inside: no exception text of ours, no SQL, no path, no stack.
@@ -22,11 +23,11 @@ from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
-from rest.errors import Conflict
+from rest import request_id
+from rest.errors import RETRY_AFTER, Conflict
 from rest.renderers import encode
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER = 5  # seconds: about what a restarted database needs
 DATABASE_DOWN = (OperationalError, InterfaceError)
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -117,9 +118,10 @@ def _unavailable() -> HttpResponse:
 
 
 def answer(members: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> HttpResponse:
-    """The response that has these members, as `problem` makes them, for its body."""
+    """The response that has these members, as `problem` makes them, and the request's id for its body."""
+    id = request_id.current()
     return HttpResponse(
-        encode(members),
+        encode({**members, "request_id": id} if id else members),
         status=members["status"],
         headers={**headers, "Content-Type": MEDIA_TYPE},
     )

@@ -6,6 +6,7 @@ On failure: a view whose own responses cannot be derived is a warning of drf-spe
 warnings fail the build.
 """
 
+import re
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -27,6 +28,7 @@ PROBLEM = {
             "description": "Messages by field",
             "additionalProperties": {"type": "array", "items": {"type": "string"}},
         },
+        "request_id": {"type": "string", "description": "As in the header X-Request-ID"},
         "retry_after": {"type": "integer", "description": "Seconds until it may be tried again"},
     },
     "required": ["type", "title", "status", "detail"],
@@ -53,6 +55,12 @@ class AutoSchema(openapi.AutoSchema):
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     }
+
+    def get_summary(self) -> str | None:
+        """The first sentence of the description."""
+        description: str = self.get_description() or ""
+        first = re.split(r"(?<=[.;:])\s", description.strip(), maxsplit=1)[0]
+        return super().get_summary() or first.rstrip(".;:") or None
 
     def problem_statuses(self) -> list[HTTPStatus]:
         """Return the error statuses this operation may answer, ascending."""

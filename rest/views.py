@@ -2,7 +2,8 @@
 
 Promise: a view on it is safe and answers alike in any project, whatever REST_FRAMEWORK says there: all
 read, staff write, JSON in and out, problems for errors, ETags on reads. Who it is that asks is left to
-the project's DEFAULT_AUTHENTICATION_CLASSES, and how often they may to its DEFAULT_THROTTLE_CLASSES.
+the project's DEFAULT_AUTHENTICATION_CLASSES, and how often they may to its DEFAULT_THROTTLE_CLASSES: any
+answer may depend on that, so none is for a shared cache (`Cache-Control: private, no-cache`), errors neither.
 On failure: while the database does not answer nobody can be known. Reads go on as anonymous, since a
 cache may hold what they ask for; writes are a 503 with Retry-After.
 """
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 class ResourceView(ConditionalGetMixin):
     """For views whose reads need no account; mix it into a viewset, or subclass it."""
 
+    # Of what does not say it itself.
+    cache_control = "private, no-cache"
     permission_classes = [StaffWrites]
     renderer_classes = [JSONRenderer]
     parser_classes = [JSONParser]
@@ -60,24 +63,23 @@ class ResourceView(ConditionalGetMixin):
             request.user, request.auth = AnonymousUser(), None
             request.unidentified = True  # type: ignore[attr-defined]
 
-
-class CallerView(ResourceView):
-    """For views whose answers depend on who asks: nobody will not do, and no shared cache keeps them."""
-
-    permission_classes = [IsAuthenticated]
-    cache_control = "private, no-cache"
-
-    def perform_authentication(self, request: Request) -> None:
-        """Find out who asks; without the database to tell it is a 503, also for a read."""
-        APIView.perform_authentication(self, request)
-
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
         """Say who may keep it, whatever its status."""
         final: Response = super().finalize_response(request, response, *args, **kwargs)
-        final["Cache-Control"] = self.cache_control
+        final.headers.setdefault("Cache-Control", self.cache_control)
         return final
+
+
+class CallerView(ResourceView):
+    """For views whose answers depend on who asks: nobody will not do."""
+
+    permission_classes = [IsAuthenticated]
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who asks; without the database to tell it is a 503, also for a read."""
+        APIView.perform_authentication(self, request)
 
 
 def caller_id(request: Request) -> int:

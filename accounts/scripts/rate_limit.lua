@@ -2,12 +2,12 @@
 --
 -- KEYS[1]   the bucket's log
 -- ARGV[1]   the cost: how many units the call takes, at most the smallest limit
--- ARGV[2]   1 to spend them, 0 to look
+-- ARGV[2]   1 to spend them, 0 to look: it fails where spending would, on a server that takes no writes
 -- ARGV[3]   nothing; in tests the moment, in Unix milliseconds
 -- ARGV[4..] limit and period (milliseconds, below 2^32) of each window in turn, 16 windows at most
 --
 -- Returns {which window refuses longest, or 0; ms until none would refuse; then of each window: units left, and
--- ms until its oldest unit leaves, or 0}. Milliseconds are rounded up.
+-- ms until there is one more, or 0 if it is empty}. Milliseconds are rounded up.
 --
 -- The log is one string for all windows, for they have accepted the same calls. Its header: the newest moment (a
 -- double), the next slot, how many slots, how many windows, and of each window its period and how many units it
@@ -74,13 +74,18 @@ for i = 1, windows do
     end
   end
   answer[2 * i + 1] = math.max(0, limit - live)
-  answer[2 * i + 2] = live > 0 and math.ceil(oldest + period - now) or 0
+  -- Of a limit that was lowered, more have to leave than the oldest.
+  local leaving = live > limit and moment(limit - 1) or oldest
+  answer[2 * i + 2] = live > 0 and math.ceil(leaving + period - now) or 0
   if period > longest then
     longest, most = period, limit
   end
 end
 
-if answer[1] == 0 and ARGV[2] == '1' then
+if answer[1] == 0 and ARGV[2] == '0' then
+  -- Writes nothing, and is refused as a write.
+  redis.call('SETRANGE', key, 0, '')
+elseif answer[1] == 0 then
   last = math.max(math.ceil(now), last)
   if changed or kept + cost > slots then
     local first = (head - kept) % slots

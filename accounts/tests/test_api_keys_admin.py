@@ -94,9 +94,13 @@ def test_a_new_key_is_shown_once_in_the_answer_to_the_form(chief: Client, ada: U
     [
         {"name": ""},
         {"name": "a\nb"},
+        {"name": " "},
+        {"name": "\u200b"},
+        {"name": "\u202egnp.exe"},
         {"plan": "free"},
         {"scopes": "all"},
         {"expires_at_0": "2020-01-01", "expires_at_1": "00:00"},
+        {"expires_at_0": "0001-01-01", "expires_at_1": "00:00"},
         {"user": "99999"},
     ],
     ids=lambda wrong: next(iter(wrong)),
@@ -108,6 +112,21 @@ def test_what_is_no_key_is_not_made(chief: Client, ada: User, wrong: dict[str, s
     assert not ApiKey.objects.exists()
 
 
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati"])
+def test_an_expiry_at_the_end_of_time_is_said_in_any_zone(
+    chief: Client, ada: User, settings: Any, zone: str
+) -> None:
+    settings.TIME_ZONE = zone
+    last = {"expires_at_0": "9999-12-31", "expires_at_1": "23:59:59"}
+    key, _ = create_key(user=ada, name="a key")
+    for url, form in ((ADD, {**FORM, "user": ada.pk}), (page_of(key), FORM)):
+        said = chief.post(url, {**form, **last}).content.decode()
+        assert "This is too far away" in said
+    latest = {"expires_at_0": "9998-12-31", "expires_at_1": "23:59:59"}
+    assert chief.post(page_of(key), {**FORM, **latest}).status_code == 302
+    assert chief.get(page_of(key)).status_code == chief.get(LIST).status_code == 200
+
+
 def test_one_key_too_many_is_said(chief: Client, ada: User, settings: Any) -> None:
     settings.API_KEYS_PER_USER = 1
     a_key(ada)
@@ -116,13 +135,47 @@ def test_one_key_too_many_is_said(chief: Client, ada: User, settings: Any) -> No
     assert (ApiKey.objects.count(), LogEntry.objects.count()) == (1, 0)
 
 
-def test_only_a_superuser_makes_a_key_for_one(ada: User) -> None:
+def test_only_a_superuser_makes_a_key_for_another(ada: User) -> None:
     boss = User.objects.create_superuser("boss")
     client = clerk("add_apikey", "view_apikey", "view_user")
-    response = client.post(ADD, {**FORM, "user": boss.pk})
-    assert "errorlist" in response.content.decode()
+    for user in (boss, ada):
+        response = client.post(ADD, {**FORM, "user": user.pk})
+        assert "errorlist" in response.content.decode()
     assert not ApiKey.objects.exists()
-    assert KEY.search(client.post(ADD, {**FORM, "user": ada.pk}).content.decode())
+    own = User.objects.get(username="clerk")
+    assert KEY.search(client.post(ADD, {**FORM, "user": own.pk}).content.decode())
+    assert in_admin(boss).post(ADD, {**FORM, "user": ada.pk}).status_code == 200
+    assert set(ApiKey.objects.values_list("user", flat=True)) == {own.pk, ada.pk}
+
+
+def test_only_a_superuser_changes_a_key_of_another_but_who_may_change_revokes_it(ada: User) -> None:
+    boss = User.objects.create_superuser("boss")
+    client = clerk("change_apikey", "view_apikey")
+    wide = {**FORM, "name": "wide", "plan": "pro", "scopes": "read write"}
+    for user in (boss, ada):
+        key, text = create_key(user=user, name="a key", plan="trial")
+        page = client.get(page_of(key)).content.decode()
+        assert "_save" not in page
+        assert revoking(key) in page
+        assert client.post(page_of(key), wide).status_code in {302, 403}
+        key.refresh_from_db()
+        assert (key.name, key.plan, key.scopes) == ("a key", "trial", "read")
+        assert client.post(revoking(key)).status_code == 302
+        assert not opens(text)
+    own, _ = create_key(user=User.objects.get(username="clerk"), name="a key", plan="trial")
+    assert "_save" in client.get(page_of(own)).content.decode()
+    assert client.post(page_of(own), wide).status_code == 302
+    assert ApiKey.objects.get(pk=own.pk).scopes == "read write"
+
+
+def test_a_digest_cannot_be_found_out_by_looking_keys_up(chief: Client, ada: User) -> None:
+    key, _ = create_key(user=ada, name="a key")
+    for lookup in ("digest", "digest__startswith", "digest__gt", "user__password__startswith"):
+        assert chief.get(f"{LIST}?{lookup}={key.digest[:1]}").status_code == 400
+    for lookup in ("digest", "digest__startswith"):
+        url = f"/admin/accounts/user/?api_keys__{lookup}={key.digest[:1]}"
+        assert chief.get(url).status_code == 400
+    assert key.prefix in chief.get(f"{LIST}?plan=default").content.decode()
 
 
 def test_a_key_is_changed_at_once_and_in_nothing_that_makes_it(chief: Client, ada: User) -> None:

@@ -18,7 +18,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import api_keys
+from accounts import api_keys, touches
 from accounts.api_keys import find
 from accounts.authentication import owner_of
 from accounts.key_services import NotGranted, create_key, create_own_key, revoke_key
@@ -95,7 +95,7 @@ def test_a_key_that_opens_nothing_is_401_with_one_text_whatever_is_wrong(
     bodies = set()
     for key in bad:
         for url in (KEYS, PRODUCTS):
-            response = with_key(key).get(url)
+            response = with_key(key).get(url, headers={"X-Request-ID": "one-for-all"})
             assert response.status_code == 401, key
             assert response["WWW-Authenticate"] == CHALLENGE
             bodies.add(response.content)
@@ -174,7 +174,15 @@ def test_logging_in_takes_no_key(ada: User) -> None:
 )
 def test_a_key_in_an_address_is_refused_good_or_bad(ada: User, name: str) -> None:
     for text in (a_key(ada), a_stranger(), "hw_", "whatever"):
-        for url in (KEYS, PRODUCTS, LOGIN, "/api/schema/", "/api/v1/products", "/api/v1/none/"):
+        for url in (
+            KEYS,
+            PRODUCTS,
+            LOGIN,
+            "/api/schema/",
+            "/api/v1/products",
+            "/api/v1/none/",
+            "/api",
+        ):
             response = Client().get(f"{url}?per_page=1&{name}={text}")
             assert_problem(response, 400)
             assert "X-API-Key" in response.json()["detail"]
@@ -192,11 +200,19 @@ def test_a_key_is_found_anywhere_in_an_address(ada: User) -> None:
         f"{PRODUCTS}?search=Bearer+{text}x",
         f"{PRODUCTS}{text}/",
         f"{KEYS}{text}/",
+        f"/admin/login/?next={text}",
+        f"/healthz?key={text}",
+        f"/none/{text}",
+        f"/api/docs/?schema={text}",
+        f"/{text}",
+        f"/?{escaped}",
     ):
         for client in (Client(), with_key(text)):
             assert_problem(client.get(url), 400)
     assert with_key(text).get(f"{PRODUCTS}?search=hw_key").status_code == 200
-    assert Client().get(f"/admin/login/?next={text}").status_code == 200
+    # No key of ours: there a parameter may have any name.
+    assert Client().get("/admin/login/?key=hw_and_more&apikey=1").status_code == 200
+    assert Client().get("/apis?key=1").status_code == 404
 
 
 def test_a_key_is_made_and_shown_once(caller: Client) -> None:
@@ -214,6 +230,7 @@ def test_a_key_is_made_and_shown_once(caller: Client) -> None:
     assert [answer[f"{what}_at"] for what in ("last_used", "expires", "revoked")] == [None] * 3
     assert caller.get(KEYS).json()["results"] == [answer]
     assert opens(text)
+    touches.flush()
     (listed,) = caller.get(KEYS).json()["results"]
     assert listed["last_used_at"] is not None
 
@@ -232,12 +249,20 @@ def test_a_key_may_only_read_unless_more_is_asked_for(caller: Client) -> None:
         ({"name": "a\0b"}, "name"),
         ({"name": "a\u2028b"}, "name"),
         ({"name": {}}, "name"),
+        ({"name": " "}, "name"),
+        ({"name": "\u200b"}, "name"),
+        ({"name": "\u2800\u3164"}, "name"),
+        ({"name": "\u0301"}, "name"),
+        ({"name": "\u202egnp.exe"}, "name"),
+        ({"name": "a\u2066b"}, "name"),
+        ({"name": "a\u00adb"}, "name"),
         ({"scopes": []}, "scopes"),
         ({"scopes": "read"}, "scopes"),
         ({"scopes": ["read", "write", "read"]}, "scopes"),
         ({"scopes": None}, "scopes"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"expires_at": "0001-01-01T00:00:00+14:00"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59-14:00"}, "expires_at"),
         ({"expires_at": "tomorrow"}, "expires_at"),
         ({"expires_at": 1e30}, "expires_at"),
         ({"plan": None}, "plan"),
@@ -246,6 +271,17 @@ def test_a_key_may_only_read_unless_more_is_asked_for(caller: Client) -> None:
 )
 def test_a_bad_field_is_400(caller: Client, body: dict[str, Any], field: str) -> None:
     refused(caller, 400, field, **body)
+
+
+@pytest.mark.parametrize(
+    "name", ["Füße", "キー 1", "\u0645\u06cc\u200c\u062e", "\U0001f469\u200d\U0001f52c", "a key"]
+)
+def test_a_name_may_be_of_any_script(caller: Client, name: str) -> None:
+    assert made(caller, name=name)["name"] == name
+
+
+def test_half_a_character_is_400(caller: Client) -> None:
+    assert_problem(caller.post(KEYS, b'{"name": "\\ud800"}', JSON), 400)
 
 
 def test_an_unknown_scope_is_400(caller: Client) -> None:

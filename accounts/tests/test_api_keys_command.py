@@ -65,10 +65,20 @@ def test_create_takes_plan_scopes_and_expiry(ada: User, noon: time_machine.Trave
         (["--expires", "tomorrow"], "must be a date such as 2027-01-01, or days such as 30d"),
         (["--expires", "0d"], "must be a date"),
         (["--scope", "admin"], "invalid choice: 'admin'"),
-        (["--name", "a\nb"], "name: No control characters."),
+        (
+            ["--expires", "9999-12-31T23:59:59-14:00"],
+            "expires_at: This is too far away: leave it out",
+        ),
+        (["--expires", "9999-12-31"], "expires_at: This is too far away: leave it out for never."),
+        (["--expires", "0001-01-01T00:00:00+14:00"], "expires_at: This is not in the future."),
+        (["--expires", "\udcff"], "must be a date such as 2027-01-01, or days such as 30d"),
+        (["--plan", "\udcff"], "plan: There is no such plan"),
+        (["--name", "\udcff"], "name: No characters that control, hide or reorder text."),
+        (["--name", "a\nb"], "name: No characters that control, hide or reorder text."),
+        (["--name", " "], "name: Something that can be seen."),
         (["--name", ""], "name: This field cannot be blank."),
     ],
-    ids=str,
+    ids=ascii,
 )
 def test_what_is_no_key_is_exit_2(ada: User, wrong: list[str], text: str) -> None:
     code, said = refused("create", "ada", "--name", "a key", *wrong)
@@ -81,6 +91,13 @@ def test_what_is_no_key_is_exit_2(ada: User, wrong: list[str], text: str) -> Non
 def test_an_unknown_user_is_exit_2(ada: User) -> None:
     for arguments in (("create", "nobody", "--name", "a"), ("list", "nobody")):
         assert refused(*arguments) == (2, "there is no user nobody")
+
+
+def test_a_name_that_no_user_can_have_is_exit_2_too(ada: User) -> None:
+    for user in ("\udcff", "\0", "a\nb"):
+        for arguments in (("create", user, "--name", "a"), ("list", user)):
+            assert refused(*arguments) == (2, "there is no such user")
+    assert refused("revoke", "\udcff") == (1, "there is no such key")
 
 
 def test_one_key_too_many_is_exit_1(ada: User, settings: Any) -> None:

@@ -199,6 +199,17 @@ def test_metadata_is_merged_key_by_key_and_null_removes(client: Client, ada: Use
     assert client.patch(CURRENT, {}, JSON).json()["metadata"] == body["metadata"]
 
 
+@pytest.mark.parametrize(("levels", "status"), [(31, 200), (32, 400), (908, 400), (100_000, 400)])
+def test_metadata_is_nested_at_most_32_levels_deep(
+    ada: User, client: Client, levels: int, status: int
+) -> None:
+    log_in(client)
+    body = '{"metadata": {"a": ' + "[" * levels + "]" * levels + "}}"
+    answer = client.patch(CURRENT, body, JSON)
+    assert answer.status_code == status
+    assert ("a" in client.get(CURRENT).json()["metadata"]) == (status == 200)
+
+
 def test_metadata_past_64_kilobytes_is_413_and_changes_nothing(client: Client, ada: User) -> None:
     log_in(client)
     metadata(client, {"a": "x" * 60_000})

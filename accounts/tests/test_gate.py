@@ -5,14 +5,17 @@ the test is the rule that broke.
 """
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.db import OperationalError, connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts import ratelimit_local
 from accounts.models import User
@@ -20,9 +23,11 @@ from accounts.tests.clients import CURRENT, JSON, LOGIN, SESSIONS, bearer, log_i
 from accounts.tests.keys import KEYS, PRODUCTS, a_key, a_stranger, with_key
 from caching.tests.conftest import ALIAS
 from caching.tests.redis_server import RedisServer
+from rest.views import ResourceView
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("plans")]
 VIEW = "catalog.views.ProductViewSet"
+CATEGORIES = "/api/v1/categories/"
 HEADERS = (
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
@@ -35,6 +40,13 @@ HEADERS = (
 @pytest.fixture
 def plans(settings: Any) -> None:
     settings.API_PLANS = {"default": "3/h", "pro": "5/s, 1000/h", "wide": "1000/h"}
+
+
+class ProductViewSet(ResourceView):
+    """Named as one of the catalog's."""
+
+    def get(self, request: Request) -> Response:
+        return Response({})
 
 
 def statuses(client: Client, calls: int, url: str = PRODUCTS) -> list[int]:
@@ -52,7 +64,7 @@ def assert_counted(response: Any, status: int, left: int) -> None:
 
 
 def test_a_stranger_is_told_how_to_get_in(client: Client) -> None:
-    for url in (PRODUCTS, f"{PRODUCTS}prod_ice/", KEYS, "/api/v1/categories/"):
+    for url in (PRODUCTS, f"{PRODUCTS}prod_ice/", KEYS, CATEGORIES):
         response = client.get(url)
         assert response.status_code == 401
         assert response["WWW-Authenticate"].startswith("Bearer")
@@ -119,6 +131,18 @@ def test_a_key_that_lacks_the_scope_is_counted_too(ada: User) -> None:
     assert_counted(client.get(PRODUCTS), 200, 998)
 
 
+def test_a_cookie_without_a_csrf_token_is_counted_too(ada: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    log_in(client)
+    assert_counted(client.post(PRODUCTS, {}, JSON), 403, 2)
+    assert_counted(client.delete(f"{KEYS}key_none/"), 403, 1)
+    assert_counted(client.get(PRODUCTS), 200, 0)
+    over = client.post(PRODUCTS, {}, JSON)
+    assert_counted(over, 403, 0)
+    assert 3590 < int(over["Retry-After"]) <= 3600
+    assert client.get(PRODUCTS).status_code == 429
+
+
 def test_an_error_of_the_view_is_counted_too(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise OperationalError("gone")
@@ -159,6 +183,20 @@ def test_a_429_says_when_to_come_back_and_that_is_enough_and_not_too_much(
     assert client.get(PRODUCTS).status_code == 200
 
 
+def test_after_a_plan_was_lowered_the_headers_agree_on_when_to_come_back(
+    ada: User, at: Callable[[float], None], settings: Any
+) -> None:
+    client, began = with_key(a_key(ada)), 1_764_000_000_000.0
+    for turn in range(3):
+        at(began + 60_000 * turn)
+        client.get(PRODUCTS)
+    settings.API_PLANS = {"default": "1/h"}
+    response = client.get(PRODUCTS)
+    assert (response.status_code, response["Retry-After"]) == (429, "3600")
+    assert response["RateLimit"] == '"1/3600s";r=0;t=3600'
+    assert 3599 <= int(response["X-RateLimit-Reset"]) - time.time() <= 3601
+
+
 def test_a_refused_request_asks_nothing_of_the_database_or_the_view(ada: User) -> None:
     client = with_key(a_key(ada))
     statuses(client, 3)
@@ -179,7 +217,7 @@ def test_a_view_that_lets_strangers_in_counts_them_by_address(
     settings.ANONYMOUS_LIMITS = {VIEW: "2/h"}
     assert statuses(client, 3) == [200, 200, 429]
     assert client.get(PRODUCTS, REMOTE_ADDR="203.0.113.9").status_code == 200
-    assert client.get("/api/v1/categories/").status_code == 401
+    assert client.get(CATEGORIES).status_code == 401
     assert client.post(PRODUCTS, {}, JSON, REMOTE_ADDR="203.0.113.8").status_code == 401
 
 
@@ -191,6 +229,34 @@ def test_a_stranger_has_a_whole_ipv6_network_and_wrapped_ipv4_is_ipv4(
     addresses += ["198.51.100.7", "::ffff:198.51.100.7"]
     answers = [client.get(PRODUCTS, REMOTE_ADDR=address).status_code for address in addresses]
     assert answers == [200, 429, 200, 200, 429]
+
+
+def test_views_of_one_name_in_two_places_count_strangers_apart(
+    client: Client, settings: Any
+) -> None:
+    settings.ANONYMOUS_LIMITS = {VIEW: "1/h", f"{__name__}.ProductViewSet": "1/h"}
+    assert statuses(client, 2) == [200, 429]
+    other, request = ProductViewSet.as_view(), RequestFactory().get("/")
+    assert [other(request).status_code for _ in range(2)] == [200, 429]
+
+
+def test_who_has_no_address_is_let_in_by_a_key_and_by_nothing_else(
+    ada: User, client: Client, settings: Any
+) -> None:
+    settings.ANONYMOUS_LIMITS = {VIEW: "2/h"}
+    for address in ("", "no address"):
+        response = client.get(PRODUCTS, REMOTE_ADDR=address)
+        assert response.status_code == 401
+        assert LOGIN in response.json()["detail"]
+        assert not any(name in response for name in HEADERS)
+    assert with_key(a_key(ada)).get(PRODUCTS, REMOTE_ADDR="").status_code == 200
+
+    def broken(*_: Any) -> None:
+        raise OperationalError("gone")
+
+    with connection.execute_wrapper(broken):
+        response = bearer("x" * 43).get(PRODUCTS, REMOTE_ADDR="")
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
 
 
 def test_who_cannot_be_known_without_the_database_reads_by_address(

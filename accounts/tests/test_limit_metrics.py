@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -62,6 +63,7 @@ def call_elsewhere(url: str, processes: int) -> list[str]:
     return said
 
 
+@pytest.mark.django_db
 def test_one_scrape_has_the_calls_of_all_processes(server: RedisServer, settings: Any) -> None:
     settings.CACHING = {**settings.CACHING, "ALIAS": ALIAS}
     hit("a", parse(RATE))
@@ -72,6 +74,7 @@ def test_one_scrape_has_the_calls_of_all_processes(server: RedisServer, settings
     assert told() == {"allowed_total": 10, "refused_total": 9, "degraded_total": 0}
 
 
+@pytest.mark.django_db
 def test_what_was_decided_without_redis_is_told_when_it_is_back(
     server: RedisServer, settings: Any
 ) -> None:

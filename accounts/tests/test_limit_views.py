@@ -153,6 +153,24 @@ def test_it_is_only_read(ada: User) -> None:
         assert_problem(getattr(client, method)(HERE, {}, JSON), 405)
 
 
+def test_asking_wrongly_spends_nothing_either(ada: User) -> None:
+    reading = with_key(a_key(ada, scopes=["read"]))
+    by_cookie = Client(enforce_csrf_checks=True)
+    log_in(by_cookie)
+    for client in (reading, by_cookie):
+        for _ in range(4):
+            refused = client.post(HERE, {}, JSON)
+            assert (refused.status_code, refused["X-RateLimit-Remaining"]) == (403, "3")
+            assert client.trace(HERE).status_code in {403, 405}
+            assert client.get(HERE, headers={"Accept": "text/html"}).status_code == 406
+        assert left(client) == [3]
+    writing = with_key(a_key(ada))
+    for _ in range(4):
+        refused = writing.post(HERE, {}, JSON)
+        assert (refused.status_code, refused["X-RateLimit-Remaining"]) == (405, "3")
+    assert left(writing) == [3]
+
+
 def test_no_answer_holds_what_opens_a_key(ada: User) -> None:
     text = a_key(ada)
     response = with_key(text).get(HERE)

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.views import View
+from django.views.decorators.cache import cache_control
 
 from accounts.models import User
 from accounts.rate_limited import rate_limited
@@ -108,3 +109,24 @@ def test_what_a_view_raises_leaves_the_decision_for_the_middleware() -> None:
     with pytest.raises(Http404):
         missing(request)
     assert request.rate_limit.tightest.remaining == 1  # type: ignore[attr-defined]
+
+
+def test_a_view_is_not_limited_twice_in_one_scope() -> None:
+    with pytest.raises(ValueError, match="limited already"):
+        rate_limited("100/h")(search)
+    with pytest.raises(ValueError, match="limited already"):
+        rate_limited("100/h")(cache_control(private=True)(search))
+    scoped = rate_limited("3/h", scope="twice")(First.as_view())
+    with pytest.raises(ValueError, match="limited already"):
+        rate_limited("100/h", scope="twice")(scoped)
+    with pytest.raises(ValueError, match="limited already"):
+        rate_limited("100/h")(search_async)
+
+
+def test_limits_on_top_of_one_another_count_a_request_once_each() -> None:
+    inner = rate_limited("3/h", scope="inner")(First.as_view())
+    outer = rate_limited("5/h", scope="outer")(inner)
+    answers = [outer(request_of()) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429, 429]
+    assert [answer["X-RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0", "0", "0"]
+    assert [answer["X-RateLimit-Limit"] for answer in answers] == ["3"] * 5 + ["5"]

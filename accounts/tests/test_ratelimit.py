@@ -13,7 +13,7 @@ import pytest
 import time_machine
 
 from accounts import ratelimit
-from accounts.ratelimit import Decision, Standing, Window, hit, parse, peek, reset
+from accounts.ratelimit import Decision, Standing, Window, hit, parse, peek, reset, usage
 from caching import node
 from caching.node import current
 
@@ -136,6 +136,21 @@ def test_a_lowered_limit_counts_what_was_before_and_a_raised_one_too(at: At) -> 
     assert hit("a", [Window(20, 60)], cost=12).standings[0].remaining == 0
 
 
+def test_of_a_lowered_limit_the_reset_is_when_a_unit_is_free_again_and_not_before(at: At) -> None:
+    for moment in (0, 10_000, 20_000, 30_000):
+        at(NOON + moment)
+        hit("a", [Window(4, 60)])
+    lowered = [Window(2, 60)]
+    at(NOON + 40_000)
+    refused = hit("a", lowered)
+    assert (refused.standings[0].reset, refused.retry_after) == (40.0, 40.0)
+    assert peek("a", lowered) == refused
+    at(NOON + 79_999)
+    assert not hit("a", lowered).allowed
+    at(NOON + 80_000)
+    assert hit("a", lowered).allowed
+
+
 def test_a_changed_period_keeps_the_calls_before(at: At) -> None:
     for second in range(5):
         at(NOON + 1000 * second)
@@ -185,6 +200,28 @@ def test_a_reset_bucket_is_as_new() -> None:
 def test_buckets_do_not_know_each_other() -> None:
     assert hit("a", MINUTE, cost=3).allowed
     assert hit("b", MINUTE, cost=3).allowed
+
+
+@pytest.mark.parametrize(
+    "name", ["", "\0", "a b:{c}", "x" * 10_000, "Füße", "\U0001f512"], ids=ascii
+)
+def test_a_bucket_may_have_any_text_for_a_name(name: str) -> None:
+    assert [hit(name, MINUTE).allowed for _ in range(4)] == [True, True, True, False]
+    reset(name)
+    assert peek(name, MINUTE).allowed
+
+
+def test_half_a_character_is_no_name_of_a_bucket() -> None:
+    with pytest.raises(ValueError, match="cannot name a bucket"):
+        hit("\ud800", MINUTE, by_the_hour=True)
+    with pytest.raises(ValueError, match="cannot name a bucket"):
+        peek("\ud800", MINUTE)
+    for ask_of in (reset, usage):
+        with pytest.raises(ValueError, match="cannot name a bucket"):
+            ask_of("\ud800")
+    # Nothing was noted that would come to light later, and no connection was lost for it.
+    assert hit("a", MINUTE, by_the_hour=True).source == "redis"
+    assert usage("a")[-1].allowed == 1
 
 
 def test_the_servers_clock_decides_and_no_other() -> None:
@@ -363,6 +400,7 @@ def test_keys_carry_the_prefix_and_say_no_more_than_the_bucket(caching_prefix: s
 # What is counted over all processes.
 
 
+@pytest.mark.django_db
 def test_allowed_and_refused_calls_are_counted_over_all_processes(client: Any) -> None:
     for _ in range(5):
         hit("a", MINUTE)

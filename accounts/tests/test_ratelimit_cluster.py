@@ -12,7 +12,7 @@ import pytest
 from accounts.ratelimit import hit, parse, peek, reset, usage
 from caching import node
 from caching.node import current
-from caching.tests.test_cluster import ALIAS, Cluster, forget_clients, point_at
+from caching.tests.test_cluster import Cluster, lent
 
 pytestmark = pytest.mark.slow
 BUCKETS = [f"user:{number}" for number in range(30)]
@@ -20,19 +20,8 @@ BUCKETS = [f"user:{number}" for number in range(30)]
 
 @pytest.fixture
 def cluster(tmp_path: Path, settings: Any, caching_prefix: str) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path)
-    try:
-        cluster.start()
-        cluster.meet()
-        point_at(settings, cluster.ports)
-        settings.CACHING = {**settings.CACHING, "ALIAS": ALIAS}
+    with lent(tmp_path, settings) as cluster:
         yield cluster
-        left = node.forget()
-        if left is not None:
-            left.close()
-        forget_clients()
-    finally:
-        cluster.kill()
 
 
 def test_every_bucket_is_limited_wherever_it_lives(cluster: Cluster) -> None:

@@ -58,6 +58,15 @@ def test_a_walk_through_time(local: LocalLimiter, ticker: Ticker) -> None:
         assert [(left, round(1000 * reset)) for left, reset in found.figures] == figures
 
 
+def test_of_a_lowered_share_the_reset_is_when_a_unit_is_free_again(
+    local: LocalLimiter, ticker: Ticker
+) -> None:
+    for _ in range(4):
+        local.decide("a", [(4, 60)], 1, spend=True)
+        ticker.now += 10_000 * MS
+    assert local.decide("a", [(2, 60)], 1, spend=True) == (0, 40.0, [(0, 40.0)])
+
+
 def test_a_wait_is_rounded_up_to_the_millisecond(local: LocalLimiter, ticker: Ticker) -> None:
     local.decide("a", [(1, 1)], 1, spend=True)
     ticker.now += 1

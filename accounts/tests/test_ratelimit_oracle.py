@@ -49,7 +49,9 @@ class Oracle:
         figures = [
             (
                 max(0, limit - len(inside[period])),
-                math.ceil(inside[period][0] + 1000 * period - now) if inside[period] else 0,
+                math.ceil(inside[period][-limit:][0] + 1000 * period - now)
+                if inside[period]
+                else 0,
             )
             for limit, period in windows
         ]

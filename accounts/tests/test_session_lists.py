@@ -14,7 +14,11 @@ from accounts import session_tiers as tiers
 from accounts.models import Session, User
 from accounts.session_state import digest_of
 from accounts.tests.test_sessions import a_session
+from caching.far import Far
+from caching.models import PendingInvalidation
 from caching.node import current
+from caching.relay import relay
+from caching.tests.mortal_child import killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,3 +108,11 @@ def test_only_sessions_that_lived_are_counted_as_revoked(
     noon.shift(15 * 60)
     a_session(ada)
     assert tiers.revoke(Session.objects.filter(user=ada)) == 1
+
+
+def test_a_login_that_is_killed_after_its_commit_is_in_the_list_within_seconds(ada: User) -> None:
+    assert ids(ada) == []
+    killed(lambda: a_session(ada), at=(Far, "publish"))
+    assert relay(older_than=0) == 1
+    assert len(ids(ada)) == 1
+    assert not PendingInvalidation.objects.exists()

@@ -21,6 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import session_hashes as hashes
 from accounts import session_rows as rows
 from accounts import session_tiers as tiers
+from accounts import touches
 from accounts.models import Session, User
 from accounts.session_state import digest_of, moment
 from accounts.sessions import SessionStore
@@ -207,6 +208,7 @@ def test_the_table_hears_of_a_session_at_most_once_a_minute(noon: time_machine.T
         for _ in range(180):
             noon.shift(1)
             assert lives(token)
+            touches.flush()
     updates = [q for q in queries.captured_queries if q["sql"].startswith("UPDATE")]
     assert len(updates) == 3
 
@@ -228,15 +230,15 @@ def test_a_row_read_before_a_revocation_is_not_restored_after_it(
 ) -> None:
     token = a_session(a=1)
     lost(token)
-    find = rows.find
+    find = rows.find_many
 
-    def find_then_revoke(digest: str, now: float) -> Any:
-        monkeypatch.setattr(rows, "find", find)
-        state = find(digest, now)
+    def find_then_revoke(digests: list[str], now: float) -> Any:
+        monkeypatch.setattr(rows, "find_many", find)
+        found = find(digests, now)
         SessionStore(token).delete()
-        return state
+        return found
 
-    monkeypatch.setattr(rows, "find", find_then_revoke)
+    monkeypatch.setattr(rows, "find_many", find_then_revoke)
     assert not lives(token)
     assert not lives(token)
 
@@ -343,6 +345,7 @@ def test_the_rows_of_ended_sessions_are_cleared_in_chunks(
     kept = a_session(a=1)
     noon.shift(9 * 60)
     assert lives(kept)
+    touches.flush()
     noon.shift(9 * 60)
     monkeypatch.setattr(rows, "CHUNK", 2)
     SessionStore.clear_expired()
@@ -426,6 +429,7 @@ def test_the_table_knows_of_all_sessions_in_use_within_little_more_than_a_minute
         noon.shift(1)
         for token in tokens:
             assert lives(token)
+        touches.flush()
         oldest = min(Session.objects.values_list("last_seen_at", flat=True))
         assert time.time() - oldest.timestamp() < hashes.TOUCH + 5
 

@@ -9,7 +9,7 @@ request misses; a user never has more sessions than the cap. The oracle is plain
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -25,16 +25,16 @@ from accounts.models import Session, User
 from accounts.session_state import digest_of, hashed
 from accounts.sessions import SessionStore
 from accounts.tests.test_sessions import a_session
-from caching.errors import FarDown
 from caching.node import Node
 from caching.tests.simulation import Scheduler
+from caching.tests.stage import Stage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 INTERLEAVINGS = 400
 CAP = 2
 
 
-class World:
+class World(Stage):
     """One Redis, one table, and what was promised about them."""
 
     def __init__(self, seed: int, user: User, node: Node) -> None:
@@ -42,9 +42,6 @@ class World:
         self.choose = random.Random(seed)
         self.scheduler = Scheduler(self.choose)
         self.user = user
-        self.redis_down = False
-        # All actors share a connection, so nobody else may have a turn while one is in a transaction.
-        self.in_transaction = False
         self.ended: set[str] = set()
         # By token and key: the last value whose save has returned, each key has one writer.
         self.saved: dict[tuple[str, str], int] = {}
@@ -52,30 +49,8 @@ class World:
         # What the sessions of the user became under new tokens, and whether all of them were revoked.
         self.rotated: list[str] = []
         self.all_revoked = False
-
-    def pause(self, what: str) -> None:
-        if not self.in_transaction:
-            self.scheduler.pause(what)
-
-    def stepped(self, call: Callable[..., Any], what: str) -> Callable[..., Any]:
-        def stepped(*args: Any, **options: Any) -> Any:
-            self.pause(f"before {what}")
-            answer = call(*args, **options)
-            self.pause(f"after {what}")
-            return answer
-
-        return stepped
-
-    def far(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def guarded(operation: Callable[[Any], Any]) -> Any:
-            self.pause("before redis")
-            if self.redis_down:
-                raise FarDown("down, says the simulation")
-            answer = call(operation)
-            self.pause("after redis")
-            return answer
-
-        return guarded
+        # What a session became at a login.
+        self.moved: dict[str, str] = {}
 
     def write(self, token: str, key: str) -> None:
         for value in range(1, self.choose.randint(2, 4)):
@@ -122,7 +97,6 @@ class World:
 
     def write_and_roll_back(self, token: str) -> None:
         store = SessionStore(token)
-        self.in_transaction = True
         try:
             with transaction.atomic():
                 store["rolled"] = 1
@@ -132,8 +106,6 @@ class World:
             return
         except RuntimeError:
             store["after"] = 1
-        finally:
-            self.in_transaction = False
         try:
             store.save()
         except UpdateError:
@@ -154,6 +126,15 @@ class World:
         assert not revoked, "a session went on under a new token after all were revoked"
         assert store.session_key is not None
         self.rotated.append(store.session_key)
+
+    def restart(self, token: str) -> None:
+        store = SessionStore(token)
+        store.items()
+        store.restart()
+        store.save()
+        assert store.session_key is not None
+        self.moved[token] = store.session_key
+        self.ended.add(token)
 
     def revoke_all(self) -> None:
         if self.choose.random() < 0.5:
@@ -197,10 +178,12 @@ def play(seed: int, user: User, node: Node, monkeypatch: pytest.MonkeyPatch) -> 
     world = World(seed, user, node)
     far = node.far
     tokens, of_user = [a_session(a=0), a_session(a=0)], a_session(user)
+    moving = a_session(a=0)
     with monkeypatch.context() as patch:
         patch.setattr(far, "guarded", world.far(far.guarded))
-        for name in ("find", "create", "change", "revoke", "doubt"):
+        for name in ("find_many", "create", "change", "revoke", "doubt"):
             patch.setattr(rows, name, world.stepped(getattr(rows, name), name))
+        patch.setattr(tiers, "take", world.stepped(tiers.take, "take"))
         spawn = world.scheduler.spawn
         for token in tokens:
             spawn(partial(world.write, token, "left"))
@@ -210,12 +193,15 @@ def play(seed: int, user: User, node: Node, monkeypatch: pytest.MonkeyPatch) -> 
             spawn(partial(world.patch, token))
         spawn(partial(world.write_and_roll_back, tokens[0]))
         spawn(partial(world.rotate, of_user))
+        spawn(partial(world.write, moving, "left"))
+        spawn(partial(world.write, moving, "right"))
+        spawn(partial(world.restart, moving))
         spawn(world.revoke_all)
         for _ in range(2):
             spawn(world.log_in)
         spawn(partial(world.trouble, tokens))
         world.scheduler.run(max_steps=20_000)
-    settle(world, tokens)
+    settle(world, [*tokens, moving])
 
 
 def settle(world: World, tokens: list[str]) -> None:
@@ -228,6 +214,11 @@ def settle(world: World, tokens: list[str]) -> None:
         assert (store.session_key is None) == (token in world.ended)
         for (of, key), value in world.saved.items():
             if of == token and token not in world.ended:
+                assert data.get(key) == value, (key, data, value)
+    for old, new in world.moved.items():
+        data = SessionStore(new).load()
+        for (of, key), value in world.saved.items():
+            if of == old:
                 assert data.get(key) == value, (key, data, value)
     if world.all_revoked:
         assert not any(SessionStore(token).load() for token in world.rotated)

@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 
 from accounts import session_hashes as hashes
 from accounts import session_tiers as tiers
+from accounts import touches
 from accounts.models import Session, User
 from accounts.session_state import hashed
 from accounts.sessions import SessionStore
@@ -168,12 +169,13 @@ class Requests(RuleBasedStateMachine):
         )
     )
     def time_passes(self, seconds: int) -> None:
+        touches.flush()
         self.traveller.shift(seconds)
 
     @rule(token=tokens, rounds=st.integers(1, 3))
     def keep_busy(self, token: str, rounds: int) -> None:
         for _ in range(rounds):
-            self.traveller.shift(10 * 60)
+            self.time_passes(10 * 60)
             self._open(token)
 
     @rule()

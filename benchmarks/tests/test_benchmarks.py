@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import postgis
 from benchmarks.page import Page, Table, at_most
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +25,24 @@ PEERS = {
     "http": ["Headwater", "bare", "ModelViewSet", "cache_page", "cacheops"],
     "sessions": ["accounts", "backends.cache ", "backends.cached_db", "backends.db", "qsessions"],
     "limits": ["accounts.ratelimit", "hit and stats", "hit alone", "django-ratelimit", "DRF"],
-    "feeds": ["feeds", "pipeline", "one command each", "SQL, indexed", "20,000 followers"],
+    "feeds": ["feeds", "pipeline", "one command each", "SQL on SQLite", "20,000 followers"],
+    "places": [
+        "any point",
+        "popular",
+        "whole radius",
+        "doubling",
+        "numpy",
+        "R*Tree",
+        "SQLite table",
+        "many points",
+    ],
+    "analytics": [
+        "dashboard, L1",
+        "covering index",
+        "day of each row",
+        "in full",
+        "1 % of the days",
+    ],
 }
 
 
@@ -50,6 +68,19 @@ def test_every_page_measures_every_peer(name: str) -> None:
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     for peer in PEERS[name]:
         assert any(peer in row.split("|")[1] for row in rows), done.stdout
+
+
+@pytest.mark.slow
+def test_a_postgresql_is_started_where_postgis_is_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with postgis.postgis() as folder:
+        assert (folder is not None) is any(postgis.SHARED.glob("*/extension/postgis.control"))
+        assert folder is None or (folder / ".s.PGSQL.5432").is_socket()
+    assert folder is None or not folder.exists()
+    monkeypatch.setattr(postgis, "SHARED", tmp_path)
+    with postgis.postgis() as folder:
+        assert folder is None
 
 
 @pytest.mark.slow

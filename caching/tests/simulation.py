@@ -13,6 +13,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -101,19 +102,23 @@ class Scheduler:
 class Commit:
     """A version whose write has returned, and since when Redis knows that the older ones are old."""
 
-    def __init__(self, version: int, writer: "Process", returned_at: float) -> None:
+    def __init__(self, version: int, writer: Node, returned_at: float) -> None:
         self.version = version
         self.writer = writer
-        pending = writer.node.far.journal.pending
+        pending = writer.far.journal.pending
         self._published_at = None if pending else returned_at
 
     def published_at(self, now: float) -> float:
         """Simulated seconds; infinity while the invalidation waits in its writer's journal."""
         if self._published_at is None:
-            if self.writer.node.far.journal.pending:
+            if self.writer.far.journal.pending:
                 return math.inf
             self._published_at = now
         return self._published_at
+
+
+class Killed(BaseException):
+    """This process is no more."""
 
 
 class Process:
@@ -122,11 +127,21 @@ class Process:
     def __init__(self, world: "World", name: str) -> None:
         self.world = world
         self.name = name
+        # The actor that does what kills it, and after how many more calls of Redis, begun or ended.
+        self.doomed: tuple[greenlet, int] | None = None
+        self.lives = 0
+        self.live()
+
+    def live(self) -> None:
+        """A new life, with no memory of the one before; who is still in that one is killed as well."""
+        world = self.world
+        self.doomed = None
+        self.lives += 1
         pause = world.scheduler.pause
         self.node = Node(alias="default", prefix=world.prefix, clock=world.scheduler.clock())
         # Versions whose invalidation this process has heard of, by id.
         self.heard: dict[str, int] = {}
-        self.node.far.guarded = _stepped(self.node.far.guarded, world)  # type: ignore[method-assign]
+        self.node.far.guarded = self._stepped(self.node.far.guarded)  # type: ignore[method-assign]
         invalidate = self.node.far._invalidate
 
         def counted(client: Any, what: Invalidation, *args: Any) -> None:
@@ -179,7 +194,7 @@ class Process:
         world.database[id] = version
         world.scheduler.pause("committed")
         self.cache.invalidate([id])
-        world.returned.setdefault(id, []).append(Commit(version, self, world.scheduler.now))
+        world.returned.setdefault(id, []).append(Commit(version, self.node, world.scheduler.now))
 
     def set(self, id: str) -> None:
         """The same with `set`, in a transaction: a row that is written is locked until the commit."""
@@ -193,8 +208,9 @@ class Process:
         world.database[id] = version
         world.locked.remove(id)
         world.scheduler.pause("committed")
-        self.cache._send((id,), (), {id: (Versioned(id, version), claim)})
-        world.returned.setdefault(id, []).append(Commit(version, self, world.scheduler.now))
+        with suppress(FarDown):  # then its journal has it
+            self.cache._send((id,), (), {id: (Versioned(id, version), claim)})
+        world.returned.setdefault(id, []).append(Commit(version, self.node, world.scheduler.now))
 
     def step_bus(self, lose: Loss = "nothing") -> None:
         """Let the bus work once, while some of what arrives is lost on the way."""
@@ -214,19 +230,33 @@ class Process:
         finally:
             bus._take = take  # type: ignore[method-assign]
 
+    def _stepped(self, call: Callable[..., R]) -> Callable[..., R]:
+        world, life = self.world, self.lives
+        pause = world.scheduler.pause
 
-def _stepped(call: Callable[..., R], world: "World") -> Callable[..., R]:
-    pause = world.scheduler.pause
+        def stepped(operation: Callable[[Any], R]) -> R:
+            pause("before redis")
+            self._perhaps_die(life)
+            if world.redis_down:
+                raise FarDown("down, says the simulation")
+            answer = call(operation)
+            self._perhaps_die(life)
+            pause("after redis")
+            return answer
 
-    def stepped(operation: Callable[[Any], R]) -> R:
-        pause("before redis")
-        if world.redis_down:
-            raise FarDown("down, says the simulation")
-        answer = call(operation)
-        pause("after redis")
-        return answer
+        return stepped
 
-    return stepped
+    def doom(self, calls: int | None) -> None:
+        """Have what this actor does next be its process's death; None: not any more."""
+        self.doomed = (getcurrent(), calls) if calls is not None else None
+
+    def _perhaps_die(self, life: int) -> None:
+        if life != self.lives:
+            raise Killed(self.name)
+        if self.doomed is not None and self.doomed[0] is getcurrent():
+            self.doomed = (self.doomed[0], self.doomed[1] - 1)
+            if not self.doomed[1]:
+                raise Killed(self.name)
 
 
 class World:
@@ -252,7 +282,7 @@ class World:
         """The least version a read that begins now may return."""
         now = self.scheduler.now
         commits = self.returned.get(id, [])
-        own = [c.version for c in commits if c.writer is reader]
+        own = [c.version for c in commits if c.writer is reader.node]
         others = [c.version for c in commits if c.published_at(now) <= now - CUT_BOUND]
         return max([0, *own, *others, reader.heard.get(id, 0)])
 

@@ -139,8 +139,9 @@ def test_many_writes_of_one_transaction_are_one_message(shop: Shop) -> None:
     texts(shop, "a")
     announced: list[Invalidation] = []
 
-    def announce(what: Invalidation, fences: Mapping[str, bytes]) -> None:
+    def announce(what: Invalidation, fences: Mapping[str, bytes]) -> bool:
         announced.append(what)
+        return True
 
     shop.cache._announce = announce  # type: ignore[assignment]
     with transaction.atomic():

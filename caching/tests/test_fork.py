@@ -16,7 +16,7 @@ from caching import TieredCache, node
 from caching.connections import ClusterConnectionFactory
 from caching.testing import Card, Source, new_name
 
-PATIENCE = 5  # seconds a child may take
+PATIENCE = 30  # seconds a child may take
 
 
 def in_a_child(run: Callable[[], bool]) -> bool:

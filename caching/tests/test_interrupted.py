@@ -14,6 +14,7 @@ from caching.node import Node
 from caching.stampede import Flight, Flights
 from caching.tests.conftest import Join
 from caching.tests.redis_server import RedisServer
+from caching.tests.stalls import ran
 from caching.tests.witnesses import Database, a_cache, eventually, trusting
 
 
@@ -57,7 +58,7 @@ def test_nobody_waits_for_a_flight_whose_leader_was_interrupted_as_it_began(
     monkeypatch.undo()
     began = time.monotonic()
     assert cache.get("a") == database.rows["a"]
-    assert time.monotonic() - began < 1.0
+    assert ran(began) < 1.0
 
 
 def test_an_invalidation_that_was_interrupted_on_its_way_goes_out_later(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from caching import counters, scoreboard
+from caching import counters, node, registry, scoreboard
 from caching.counters import Counts
 from caching.scoreboard import Row, UseCase, quantile
 
@@ -65,11 +65,10 @@ def test_what_was_counted_between_two_reports_is_their_difference() -> None:
     assert since["b"].stale == 1
 
 
-def test_every_declared_cache_has_exactly_one_row() -> None:
-    from caching import registry
-
-    names = [name for use_case in scoreboard.use_cases() for name in use_case.caches]
-    assert sorted(names) == list(registry.counted())
+def test_every_declared_cache_has_exactly_one_row_and_the_bus_is_no_cache() -> None:
+    cases = scoreboard.use_cases()
+    names = [name for case in cases for name in (*case.caches, *dict(case.steps).values())]
+    assert sorted([*names, node.BUS]) == list(registry.counted())
 
 
 def test_the_caches_of_a_use_case_are_added_up() -> None:
@@ -82,3 +81,15 @@ def test_the_caches_of_a_use_case_are_added_up() -> None:
     assert found.l2_latency is not None
     assert 0.001 < found.l2_latency.p50 < found.l2_latency.p99 <= 0.002
     assert found.load_latency is None
+
+
+def test_a_step_that_was_taken_has_its_latency_in_the_row_of_its_use_case() -> None:
+    case = next(case for case in scoreboard.use_cases() if case.steps)
+    [(step, name)] = case.steps
+    counts = Counts()
+    [untaken] = [row for row in scoreboard.rows({name: counts}) if row.use_case == case]
+    assert not untaken.steps
+    counts.timed_load(0.0015)
+    [taken] = [row for row in scoreboard.rows({name: counts}) if row.use_case == case]
+    assert 0.001 < taken.steps[step].p50 < taken.steps[step].p99 <= 0.002
+    assert taken.load_latency is None

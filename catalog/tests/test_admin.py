@@ -112,9 +112,15 @@ def test_a_button_takes_post_csrf_and_permission(staff: Client, ice: Product, ve
 
 
 @pytest.mark.parametrize("verb", ["evict", "warm"])
-def test_the_actions_work_on_what_is_selected(staff: Client, ice: Product, verb: str) -> None:
+def test_the_actions_ask_and_then_work_on_what_is_selected(
+    staff: Client, ice: Product, verb: str
+) -> None:
     cache.products.get("prod_ice")
     data = {"action": f"{verb}_selected", "_selected_action": ["prod_ice"]}
+    asked = staff.post(PRODUCTS, data)
+    assert f"{verb.title()} 1 products in the caches of all processes?" in asked.content.decode()
+    assert cache.products.peek("prod_ice").far is not None
+    data["post"] = "yes"
     response = staff.post(PRODUCTS, data, follow=True)
     assert "1 products" in response.content.decode()
     assert (cache.products.peek("prod_ice").far is None) is (verb == "evict")
@@ -126,7 +132,8 @@ def test_warming_all_that_is_selected_asks_for_a_chunk_at_a_time(
     for number in range(5):
         make_product(f"prod_{number}")
     monkeypatch.setattr(services, "WARM_CHUNK", 2)
-    data = {"action": "warm_selected", "_selected_action": ["prod_0"], "select_across": "1"}
+    chosen = {"_selected_action": ["prod_0"], "select_across": "1"}
+    data = {"action": "warm_selected", "post": "yes", **chosen}
     with CaptureQueriesContext(connection) as queries:
         response = staff.post(PRODUCTS, data, follow=True)
     assert "Warmed 5 products" in response.content.decode()

@@ -20,7 +20,7 @@ PAGES = [URL, "/api/v1/products/", "/api/v1/categories/", "/api/v1/categories/gr
 @pytest.mark.parametrize("url", PAGES)
 def test_an_answer_the_client_has_is_304(client: Client, ice: Product, url: str) -> None:
     first = client.get(url)
-    assert first["Cache-Control"] == "no-cache"
+    assert first["Cache-Control"] == "private, no-cache"
     assert re.fullmatch(r'"[0-9a-f]{32}"', first["ETag"])
     second = client.get(url, headers={"If-None-Match": first["ETag"]})
     assert (second.status_code, second.content) == (304, b"")

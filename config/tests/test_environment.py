@@ -10,11 +10,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from kombu import Connection
 
 from config import redis_url, secret
+from config.celery import have_patience
 from config.environment import Invalid, is_loopback, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,10 @@ def test_nothing_set_means_loopback_and_a_home_in_the_project(tmp_path: Path) ->
         ("PORT", "65536"),
         ("PORT", "-1"),
         ("DEBUG", "maybe"),
+        ("LOG_FORMAT", "xml"),
+        ("METRICS_TOKEN", "hunter2"),
+        ("METRICS_TOKEN", "hunter2 hunter2 hunter2"),
+        ("ACCESS_LOG", "maybe"),
         ("SECRET_KEY", " "),
         ("ALLOWED_HOSTS", "https://shop.example.com"),
         ("ALLOWED_HOSTS", "shop.example.com:8000"),
@@ -400,3 +406,16 @@ def test_trusted_proxies_are_addresses_and_networks() -> None:
         "10.0.0.7/32",
         "2001:db8::/32",
     )
+
+
+def test_a_worker_waits_longer_for_its_queue_than_a_request_does() -> None:
+    place = redis_url.parse("redis://127.0.0.1")
+    conf = SimpleNamespace(broker_transport_options=place.broker_options)
+    assert conf.broker_transport_options["socket_timeout"] < 1
+    assert conf.broker_transport_options["max_retries"] == 0
+    have_patience(conf=conf)
+    assert conf.broker_transport_options["socket_timeout"] > 1
+    assert conf.broker_transport_options["max_retries"] is None
+    other = SimpleNamespace(broker_transport_options={})
+    have_patience(conf=other)
+    assert other.broker_transport_options == {}

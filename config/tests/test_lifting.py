@@ -1,8 +1,8 @@
-"""The README's way to take one app into another project, gone step by step.
+"""The ways of README and docs/lifting.md to take one app into another project, gone step by step.
 
-Promises: the project is the one `django-admin startproject` makes, and its code beyond that is the README's
-own blocks, so that the README cannot drift; only the four folders are copied; keys begin with the test's
-prefix, in the Redis of the tests. On failure: what the command printed.
+Promises: the project is what `django-admin startproject` makes, and its code beyond that is the pages' own
+blocks, so that these cannot drift; only the folders they name are copied; keys begin with the test's prefix,
+in the Redis of the tests. On failure: what the command printed.
 """
 
 import json
@@ -19,7 +19,8 @@ import pytest
 from django_redis import get_redis_connection
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("caching", "catalog", "rest", "importer")
+CATALOG = ("caching", "catalog", "rest", "importer")
+ACCOUNTS = ("caching", "accounts", "rest")
 LOCATION = "redis://127.0.0.1:6379/0"
 PREFIX = "myshop"
 
@@ -60,6 +61,43 @@ send("GET", products)
 print(json.dumps({"seen": seen, "refused": refused}, default=str))
 """
 
+MEMBERS = """
+import json
+import django
+django.setup()
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+seen = []
+
+def send(method, path, body=None, **headers):
+    client = Client(SERVER_NAME="localhost")
+    answer = client.generic(
+        method, f"/api/v1/{path}", json.dumps(body), "application/json", headers=headers
+    )
+    seen.append((path, answer.status_code, dict(answer.headers)))
+    return json.loads(answer.content or "null")
+
+ada = {"username": "ada", "password": "a long word that nobody guesses"}
+send("GET", "sessions/")
+token = send("POST", "auth/register/", ada)["token"]
+bearer = {"authorization": f"Bearer {token}"}
+first = send("GET", "sessions/", **bearer)["results"]
+made = send("POST", "api-keys/", {"name": "import", "scopes": ["read", "write"]}, **bearer)
+key = {"x-api-key": made["key"]}
+left = [send("GET", "rate-limit/", **key)["windows"][0]["remaining"] for _ in range(2)]
+send("GET", "rate-limit/?api_key=" + made["key"])
+send("DELETE", "api-keys/" + made["id"] + "/", **bearer)
+send("GET", "rate-limit/", **key)
+again = send("POST", "auth/login/", ada)
+send("DELETE", "sessions/current/", **bearer)
+send("GET", "sessions/", **bearer)
+print(json.dumps({
+    "seen": seen, "first": first, "left": left, "user": again["user"],
+    "stored": made["key"].rpartition("_")[2] in str(list(get_user_model().objects.values())),
+}))
+"""
+
 BEFORE = """
 import msgspec
 import django
@@ -81,10 +119,9 @@ print(loads)
 """
 
 
-def blocks() -> list[str]:
-    """The Python of the README's section, in order: for the settings, the urls, and values of one's own."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("## Lift one app")[2].partition("\n## ")[0]
+def blocks(page: str = "README.md", heading: str = "## Lift one app") -> list[str]:
+    """The Python of a section, in order: for the settings, the urls, and values of one's own if need be."""
+    section = (ROOT / page).read_text(encoding="utf-8").partition(heading)[2].partition("\n## ")[0]
     found = re.findall(r"^( *)```python\n(.*?)^\1```$", section, re.MULTILINE | re.DOTALL)
     return [textwrap.dedent(block) for _, block in found]
 
@@ -118,21 +155,33 @@ class Project:
         path.write_text(f"{path.read_text()}\n{code}")
 
 
-@pytest.fixture
-def project(tmp_path: Path, settings: Any, caching_prefix: str) -> Project:
-    """The README's steps 1 to 4, with the tests' Redis in place of the reader's."""
+def lifted(folder: Path, settings: Any, prefix: str, apps: tuple[str, ...], *code: str) -> Project:
+    """The page's steps, with the tests' Redis in place of the reader's; `code`: settings, then urls."""
     location = settings.CACHES["default"]["LOCATION"]
     get_redis_connection("default").ping()  # the embedded one runs as long as this process does
-    code, urls, _ = blocks()
-    assert code.count(LOCATION) == code.count(f'"{PREFIX}"') == 1
-    project = Project(tmp_path)
-    for folder in FOLDERS:
+    ours, urls = code
+    assert ours.count(LOCATION) == ours.count(f'"{PREFIX}"') == 1
+    project = Project(folder)
+    for name in apps:
         shutil.copytree(
-            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "tests")
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "tests")
         )
-    project.append("settings.py", code.replace(LOCATION, location).replace(PREFIX, caching_prefix))
+    project.append("settings.py", ours.replace(LOCATION, location).replace(PREFIX, prefix))
     project.append("urls.py", urls)
     return project
+
+
+@pytest.fixture
+def project(tmp_path: Path, settings: Any, caching_prefix: str) -> Project:
+    """With the catalog."""
+    return lifted(tmp_path, settings, caching_prefix, CATALOG, *blocks()[:2])
+
+
+@pytest.fixture
+def with_accounts(tmp_path: Path, settings: Any, caching_prefix: str) -> Project:
+    """With the accounts alone."""
+    code = blocks("docs/lifting.md", "## Only the accounts")
+    return lifted(tmp_path, settings, caching_prefix, ACCOUNTS, *code)
 
 
 @pytest.mark.slow
@@ -159,3 +208,21 @@ def test_a_lifted_catalog_is_read_by_all_and_written_by_staff_alone(project: Pro
 def test_a_cache_of_ones_own_needs_nothing_but_its_declaration(project: Project) -> None:
     declared = blocks()[2]
     assert project.run("-c", BEFORE + declared + AFTER) == "[['42'], ['42']]\n"
+
+
+@pytest.mark.slow
+def test_lifted_accounts_open_sessions_and_keys_that_are_limited(with_accounts: Project) -> None:
+    assert "no issues" in with_accounts.manage("check", "--fail-level", "WARNING")
+    with_accounts.manage("makemigrations", "--check", "--dry-run")
+    with_accounts.manage("migrate", "--verbosity", "0")
+    told = json.loads(with_accounts.run("-c", MEMBERS))
+    statuses = [status for _path, status, _headers in told["seen"]]
+    assert statuses == [401, 201, 200, 201, 200, 200, 400, 204, 401, 200, 204, 401]
+    assert [session["current"] for session in told["first"]] == [True]
+    assert told["user"]["username"] == "ada"
+    headers = told["seen"][4][2]
+    assert headers["X-RateLimit-Limit"] == "1000"
+    assert headers["X-Request-ID"]
+    # To ask is not to spend.
+    assert told["left"] == [1000, 1000]
+    assert not told["stored"]

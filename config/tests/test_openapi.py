@@ -26,6 +26,8 @@ from accounts.key_services import create_key
 from accounts.models import SCOPES, User
 from catalog.models import Category, Product
 from feeds.models import Post
+from places import rebuilding
+from places.models import Place
 
 CHECKS = [
     not_a_server_error,
@@ -35,7 +37,13 @@ CHECKS = [
 ]
 # Generated ids hit no row; so each operation on one is tried on one that exists, too.
 POST_ID = "01jd0000000000000000000000"
-KNOWN = {"{id}": "prod_ice", "posts/{id}": POST_ID, "{slug}": "grocery", "{username}": "eve"}
+KNOWN = {
+    "{id}": "prod_ice",
+    "posts/{id}": POST_ID,
+    "places/{id}": "place_cafe",
+    "{slug}": "grocery",
+    "{username}": "eve",
+}
 bounded = settings(
     max_examples=40,
     deadline=None,
@@ -57,6 +65,8 @@ def headers(settings: Any, transactional_db: None, caller: str) -> dict[str, str
     staff = User.objects.create(username="staff", is_staff=True)
     User.objects.create(username="eve")
     Post.objects.create(id=POST_ID, author=staff, text="hello")
+    Place.objects.create(id="place_cafe", name="Café", longitude=13.4, latitude=52.5)
+    list(rebuilding.rebuild())
     _key, text = create_key(user=staff, name="fuzzer", scopes=SCOPES, plan="demo")
     return {"X-API-Key": text} if caller == "staff" else {}
 

@@ -15,6 +15,7 @@ import pytest
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 ENDED_WITHIN = 20.0  # seconds
+Ran = subprocess.CompletedProcess[str]
 
 
 class Home:
@@ -47,7 +48,7 @@ class Home:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
 
     def processes(self) -> list[str]:
@@ -82,3 +83,27 @@ def temporary_home() -> Iterator[Home]:
 def home() -> Iterator[Home]:
     with temporary_home() as home:
         yield home
+
+
+@contextmanager
+def serving(home: Home) -> "Iterator[subprocess.Popen[str]]":
+    """`demo --serve` once it answers; killed if the test leaves it running."""
+    with home.start("demo", "--serve") as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if "Ctrl-C" in line:
+                    break
+            else:
+                pytest.fail(f"it did not serve: {process.stderr and process.stderr.read()}")
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@pytest.fixture(scope="session")
+def measured() -> Iterator[tuple[Home, Ran]]:
+    """A home that was empty, and what `demo` said about it."""
+    with temporary_home() as home:
+        yield home, home.run("demo", "--reads", "1500")

@@ -4,33 +4,13 @@ import json
 import signal
 import socket
 import stat
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.request import Request, urlopen
 
 import pytest
 
-from demo.tests.conftest import Home, temporary_home
+from demo.tests.conftest import Home, Ran, serving
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def serving(home: Home) -> "Iterator[subprocess.Popen[str]]":
-    """`demo --serve` once it answers; killed if the test leaves it running."""
-    with home.start("demo", "--serve") as process:
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if "Ctrl-C" in line:
-                    break
-            else:
-                pytest.fail(f"it did not serve: {process.stderr and process.stderr.read()}")
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 def get(url: str) -> tuple[int, dict[str, str]]:
@@ -38,15 +18,8 @@ def get(url: str) -> tuple[int, dict[str, str]]:
         return answer.status, dict(answer.headers)
 
 
-@pytest.fixture(scope="module")
-def measured() -> "Iterator[tuple[Home, subprocess.CompletedProcess[str]]]":
-    """A home that was empty, and what `demo` said about it."""
-    with temporary_home() as home:
-        yield home, home.run("demo", "--reads", "1500")
-
-
 def test_the_demo_runs_from_an_empty_home_to_a_matrix_that_holds(
-    measured: "tuple[Home, subprocess.CompletedProcess[str]]",
+    measured: tuple[Home, Ran],
 ) -> None:
     home, ran = measured
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -58,7 +31,7 @@ def test_the_demo_runs_from_an_empty_home_to_a_matrix_that_holds(
 
 
 def test_the_scoreboard_shows_what_was_counted_in_other_processes(
-    measured: "tuple[Home, subprocess.CompletedProcess[str]]",
+    measured: tuple[Home, Ran],
 ) -> None:
     home, _ = measured
     shown = home.run("scoreboard", "--json")
@@ -71,7 +44,7 @@ def test_the_scoreboard_shows_what_was_counted_in_other_processes(
 
 
 def test_a_target_that_is_missed_is_named_and_exit_1(
-    measured: "tuple[Home, subprocess.CompletedProcess[str]]",
+    measured: tuple[Home, Ran],
 ) -> None:
     home, _ = measured
     ran = home.run("demo", "--reads", "1")  # too few to measure one on every connection

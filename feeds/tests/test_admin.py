@@ -10,9 +10,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import timezone
 
-from feeds import paging, services
-from feeds.models import Block, Follow, Mute, Post
+from feeds import paging, services, signals
+from feeds.models import Block, Follow, Mute, PendingDelivery, Post
 from feeds.tests.api import POSTS as API_POSTS
 from feeds.tests.api import posted, queries, texts, user_url, work
 
@@ -147,7 +148,7 @@ def test_deleting_a_post_asks_and_leaves_a_tombstone(
     assert Post.objects.get().deleted_at is not None
     text = page(chief, change_url(post))
     assert "<textarea" not in text
-    chief.post(change_url(post), {"text": "back"})
+    assert chief.post(change_url(post), {"text": "back"}).status_code == 403
     chief.post(f"{POSTS}{post}/delete/", {"post": "yes"})
     assert (Post.objects.get().text, texts(ada)) == ("hello", [])
 
@@ -160,6 +161,64 @@ def test_the_action_asks_and_leaves_tombstones_of_all_selected(chief: Client, ad
     chief.post(POSTS, {**data, "post": "yes"})
     assert texts(ada) == ["3"]
     assert Post.objects.exclude(deleted_at=None).count() == 2
+
+
+def test_a_few_deletions_are_taken_out_of_timelines_and_many_have_them_made_anew(
+    chief: Client, ada: Client, queue: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "FEW", 2)
+    ids = [posted(ada, text)["id"] for text in "12345"]
+    work(queue)
+    deletion: dict[str, Any] = {"action": "delete_selected", "post": "yes"}
+    kinds = PendingDelivery.objects.values_list("kind", flat=True)
+    for selected, expected, left in (
+        (ids[:2], ["unpush", "unpush"], ["5", "4", "3"]),
+        (ids, ["clear"], []),
+    ):
+        with queries() as asked:
+            chief.post(POSTS, {**deletion, "_selected_action": selected})
+        assert sum(sql.startswith("UPDATE") for sql in asked) == 1
+        assert list(kinds.all()) == expected
+        work(queue)
+        assert texts(ada) == left
+
+
+def test_a_deletion_that_was_taken_back_takes_nothing_out(
+    ada: Client, bob: Client, queue: list[int]
+) -> None:
+    post = posted(ada)["id"]
+    bob.put(user_url("ada", "follow"))
+    work(queue)
+    assert texts(bob) == ["hello"]
+    Post.objects.filter(pk=post).update(deleted_at=timezone.now())
+    Post.objects.filter(pk=post).update(deleted_at=None)
+    work(queue)
+    assert texts(bob) == texts(ada) == ["hello"]
+
+
+def test_an_action_on_all_is_refused_for_more_than_the_list_counts(
+    chief: Client, ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [posted(ada, text)["id"] for text in "123"]
+    everything = {
+        "action": "delete_selected",
+        "post": "yes",
+        "select_across": "1",
+        "_selected_action": ids[:1],
+    }
+    monkeypatch.setattr(paging, "MOST", 2)
+    answer = chief.post(POSTS, everything, follow=True).content.decode()
+    assert "search for fewer" in answer
+    assert texts(ada) == ["3", "2", "1"]
+    monkeypatch.setattr(paging, "MOST", 3)
+    chief.post(POSTS, everything)
+    assert texts(ada) == []
+
+
+def test_an_address_cannot_ask_for_filters_that_the_page_has_not(chief: Client) -> None:
+    for query in ("text__regex=(", "id__gte=0", "author=5"):
+        assert chief.get(f"{POSTS}?{query}").status_code == 400
+    assert chief.get("/admin/feeds/follow/?follower=5").status_code == 400
 
 
 def test_a_user_with_posts_may_still_be_deleted(chief: Client, ada: Client) -> None:
@@ -180,6 +239,13 @@ def test_who_may_look_may_not_write(chief: Client, ada: Client) -> None:
     assert client.post(change_url(post), {"text": "t"}).status_code == 403
     assert client.post(f"{POSTS}{post}/delete/", {"post": "yes"}).status_code == 403
     assert texts(ada) == ["hello"]
+
+
+@pytest.mark.parametrize("id", ["x", "9" * 40, "-1", "1\x00"])
+def test_what_is_no_user_at_all_is_refused_by_the_form(chief: Client, id: str) -> None:
+    answer = chief.post("/admin/feeds/follow/add/", {"follower": id, "followed": id_of("chief")})
+    assert (answer.status_code, Follow.objects.exists()) == (200, False)
+    assert "errorlist" in answer.content.decode()
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -4,12 +4,15 @@ Promise: real requests through Django's test client, deliveries by the worker's 
 broken rule is the test's name.
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 
+from feeds import posts, relations, timeline
 from feeds.tests.api import (
     FEED,
     JSON,
@@ -201,8 +204,32 @@ def test_a_page_may_be_revalidated_and_no_shared_cache_keeps_it(ada: Client) -> 
         assert response["Cache-Control"] == PRIVATE
 
 
-def test_a_page_says_whether_the_database_was_asked(ada: Client) -> None:
-    posted(ada)
+def lose_the_timeline(user: int, post: str) -> None:
+    timeline.clear([user])
+
+
+def lose_the_relations(user: int, post: str) -> None:
+    relations.drop([user])
+
+
+def lose_the_post(user: int, post: str) -> None:
+    posts.cards.invalidate([post])
+
+
+def lose_the_merged_authors(user: int, post: str) -> None:
+    posts.merged.invalidate([posts.ALL])
+
+
+@pytest.mark.parametrize(
+    "lose", [lose_the_timeline, lose_the_relations, lose_the_post, lose_the_merged_authors]
+)
+def test_a_page_says_whether_the_database_was_asked(
+    ada: Client, lose: Callable[[int, str], None]
+) -> None:
+    id = posted(ada)["id"]
+    ada.get(FEED)
+    assert ada.get(FEED)["Cache-Status"] == "headwater; hit; detail=l2"
+    lose(get_user_model()._default_manager.get(username="ada").pk, id)
     assert ada.get(FEED)["Cache-Status"] == "headwater; fwd=uri-miss; detail=db"
     assert ada.get(FEED)["Cache-Status"] == "headwater; hit; detail=l2"
 

@@ -14,7 +14,7 @@ from django.db import OperationalError, models
 
 from caching import node
 from caching.errors import FarDown
-from feeds import feed, rebuilding, rows, services, timeline
+from feeds import feed, profiles, rebuilding, rows, services, timeline
 from feeds.models import Audience, Follow, Post
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,6 +50,27 @@ def ada(users: Users, queue: list[int]) -> int:
 def test_a_timeline_has_what_the_database_has_after_it(ada: int) -> None:
     assert run("--user", "ada")[0] == "rebuilt 1 timelines, left 0 to their next reader\n"
     assert [card.text for card in feed.page(ada).posts] == ["restored"]
+
+
+def test_after_raw_sql_cached_posts_and_profiles_are_right_too(ada: int, queue: list[int]) -> None:
+    post = services.create_post(author=ada, text="first")
+    assert [card.text for card in feed.page(ada).posts] == ["first"]
+    assert profiles.profiles.get(str(ada)).posts == 1  # type: ignore[union-attr]
+    raw = models.QuerySet[Post](Post)
+    raw.filter(pk=post.pk).update(text="second")
+    other = Post(author_id=ada, text="third")
+    other.agree()
+    raw.bulk_create([other])
+    run("--user", "ada")
+    assert [card.text for card in feed.page(ada).posts] == ["third", "second", "restored"]
+    assert profiles.profiles.get(str(ada)).posts == 2  # type: ignore[union-attr]
+
+
+def test_a_timeline_made_anew_has_whose_posts_are_shown_beside_it(ada: int) -> None:
+    run("--user", "ada")
+    found = timeline.find(ada, 1, lease=False)
+    assert found.authors is not None
+    assert found.slice is not None
 
 
 def test_all_are_those_who_follow_are_followed_or_post(ada: int) -> None:

@@ -15,7 +15,7 @@ from feeds.demo_traffic import LONGEST_DELAY, LONGEST_LAG, USUAL_LAG, _checks, _
 from feeds.models import Audience, Follow, Post
 
 pytestmark = pytest.mark.django_db
-PROMISES = ("answers", "own", "walks", "order", "deleted", "reached")
+PROMISES = ("answers", "own", "merged", "once", "walks", "order", "deleted", "reached")
 
 
 def silent(what: str, done: int, total: int) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from django.utils import timezone
 from caching.node import current
 from caching.tests.conftest import ALIAS
 from caching.tests.redis_server import RedisServer
+from caching.tests.stalls import ran
 from caching.tests.witnesses import eventually
 from feeds import fan_out, feed, outbox, services, timeline
 from feeds.models import Follow, PendingDelivery
@@ -43,9 +45,10 @@ def killable(server: RedisServer, settings: Any) -> RedisServer:
 
 
 @pytest.fixture
-def queued(killable: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def queued(killable: RedisServer, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
     """Deliveries are queued in the broker of the test's own worker; one that is down loses them."""
     app = Celery(broker=broker(killable), set_as_current=False)
+    app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
     monkeypatch.setattr(outbox, "current_app", app)
     yield
     app.close()
@@ -198,15 +201,61 @@ def test_without_redis_the_database_answers_the_same_pages(
         found = [feed.page(ada, per_page=7), feed.page(ada, per_page=7, number=2)]
         while found[-1].next is not None:
             found.append(feed.page(ada, per_page=7, cursor=found[-1].next))
-        return [*found, feed.page(ada, per_page=7, cursor=found[-1].previous)]
+        found.append(feed.page(ada, per_page=7, cursor=found[-1].previous))
+        layers.append({page.layer for page in found})
+        # The same whichever layer they come from.
+        return [page._replace(layer="db") for page in found]
 
+    layers: list[set[str]] = []
     before = pages()
     assert sum(len(page.posts) for page in before[:1] + before[1:-1]) == 29
     killable.kill()
     assert pages() == before
+    assert layers[-1] == {"db"}
     killable.start()
     eventually(lambda: shown(ada) and up(), within=WITHIN)
     assert pages() == before
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_redis_that_hangs_holds_up_no_post(
+    killable: RedisServer, queued: None, users: Callable[..., list[int]], connected: bool
+) -> None:
+    [ada] = users("ada")
+    before = [services.create_post(author=ada, text="before").id] if connected else []
+    killable.freeze()
+    try:
+        began = time.monotonic()
+        ids = [services.create_post(author=ada, text="meanwhile").id for _ in range(3)]
+        # Kernel and queue each find out once, and the queue is asked anew by each post.
+        assert ran(began) < 4
+        assert shown(ada) == [*reversed(ids), *before]
+    finally:
+        killable.thaw()
+    eventually(lambda: shown(ada) and up(), within=WITHIN)
+    assert shown(ada) == [*reversed(ids), *before]
+    sweep()
+    assert killable.call("LLEN", "celery") >= len(ids)
+
+
+def test_what_a_redis_without_memory_did_not_take_is_on_the_next_page(
+    killable: RedisServer, queue: list[int], users: Callable[..., list[int]]
+) -> None:
+    ada, ben, cy = users("ada", "ben", "cy")
+    services.follow(follower=ada, followed=cy)
+    first = services.create_post(author=ben, text="of ben").id
+    second = services.create_post(author=ada, text="of ada").id
+    assert shown(ada) == [second]
+    killable.call("CONFIG", "SET", "maxmemory", "1")
+    third = services.create_post(author=ada, text="of ada").id
+    services.follow(follower=ada, followed=ben)
+    fourth = services.create_post(author=cy, text="of cy").id
+    while queue:
+        fan_out.run(queue.pop(0))
+    assert shown(ada) == [fourth, third, second, first]
+    killable.call("CONFIG", "SET", "maxmemory", "0")
+    assert shown(ada) == [fourth, third, second, first]
+    assert kept(ada) == [fourth, third, second, first]
 
 
 def test_a_redis_that_comes_back_without_its_last_second_has_no_timelines(

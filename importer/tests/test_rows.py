@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from importer import source as source_module
 from importer.errors import Unreadable
-from importer.rows import MOST_JOINED, BadLine, Row, csv_rows, json_rows
+from importer.rows import MOST_JOINED, BadLine, Columns, Row, csv_rows, json_rows
 from importer.source import Line, Source
 
 
@@ -23,7 +23,7 @@ def read(path: Path, content: bytes) -> list[Row | BadLine]:
     """The records of a CSV file with the columns a and b."""
     path.write_bytes(content)
     with Source(path) as source:
-        return list(csv_rows(source.lines(), ("a", "b"), ("c",)))
+        return list(csv_rows(source.lines(), Columns(("a", "b"), ("c",))))
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_gzip_is_known_by_its_content_and_a_damaged_one_is_unreadable(path: Path
 def test_json_lines_are_objects_with_the_required_columns() -> None:
     texts = ['{"a": 1.10, "b": null}', "[]", '{"a": 1}', "{", "", '"\\ud800"', "3"]
     lines = (Line(number, text) for number, text in enumerate(texts, 1))
-    records = list(json_rows(lines, ("a", "b")))
+    records = list(json_rows(lines, Columns(("a", "b"))))
     assert isinstance(records[0], Row)
     assert str(records[0].values["a"]) == "1.10"
     assert [record.number for record in records] == [1, 2, 3, 4, 6, 7]
@@ -166,7 +166,7 @@ def test_json_that_python_has_no_value_for_is_a_bad_line_with_a_reason(
 ) -> None:
     good = '{"a": 1}'
     bad, row = json_rows(
-        (Line(number, each) for number, each in enumerate([text, good], 1)), ("a",)
+        (Line(number, each) for number, each in enumerate([text, good], 1)), Columns(("a",))
     )
     assert isinstance(bad, BadLine)
     assert bad.number == 1

@@ -15,8 +15,10 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from caching import node, registry
+from caching import node, outbox_rows, registry
 from caching.counters import BOUNDS, Counts
+from caching.errors import FarDown
+from caching.journal import Invalidation
 from rest import health
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,9 +79,11 @@ def test_not_ready_names_what_is_down_and_not_where(elsewhere: subprocess.Popen[
     assert json.loads(body)["dependencies"] == {"database": "down", "redis": "down"}
     assert float(seconds) < 2
     assert "headwater_redis_up 0.0" in metrics
+    assert "headwater_outbox" not in metrics
     assert "hunter2" not in out + errors
 
 
+@pytest.mark.django_db
 def test_metrics_are_prometheus_text_with_every_counter(client: Client) -> None:
     answer = client.get("/metrics")
     assert answer.status_code == 200
@@ -90,6 +94,23 @@ def test_metrics_are_prometheus_text_with_every_counter(client: Client) -> None:
     assert "headwater_redis_up" in names
 
 
+@pytest.mark.django_db
+def test_the_outbox_is_told_of_while_redis_is_down(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down() -> dict[str, Counts]:
+        raise FarDown
+
+    monkeypatch.setattr(node, "report", down)
+    outbox_rows.write([Invalidation("catalog.product", ("prod_1",), ())], "default")
+    lines = client.get("/metrics").content.decode().splitlines()
+    assert "headwater_redis_up 0.0" in lines
+    assert "headwater_outbox_rows 1.0" in lines
+    [oldest] = [line for line in lines if line.startswith("headwater_outbox_oldest_seconds")]
+    assert 0 < float(oldest.split()[1]) < 60
+
+
+@pytest.mark.django_db
 def test_histograms_have_buckets_that_end_in_their_count_and_no_guessed_sum(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +133,7 @@ def test_histograms_have_buckets_that_end_in_their_count_and_no_guessed_sum(
             assert buckets[-1].value == total
 
 
+@pytest.mark.django_db
 def test_what_is_no_cache_has_counters_of_its_own(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

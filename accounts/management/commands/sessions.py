@@ -28,11 +28,20 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the verb and what it needs."""
+        parser.epilog = "Example: manage.py sessions list ada"
         verbs = parser.add_subparsers(dest="verb", required=True)
-        listing = verbs.add_parser("list", help="the sessions that live, the newest first")
+        listing = verbs.add_parser(
+            "list",
+            help="the sessions that live, the newest first",
+            epilog="Example: manage.py sessions list ada --json",
+        )
         listing.add_argument("user", help="a username")
         listing.add_argument("--json", action="store_true", dest="as_json", help="a JSON array")
-        revoking = verbs.add_parser("revoke", help="end all sessions, or one")
+        revoking = verbs.add_parser(
+            "revoke",
+            help="end all sessions, or one",
+            epilog="Example: manage.py sessions revoke ada",
+        )
         revoking.add_argument("user", help="a username")
         revoking.add_argument("--id", help="end just this one")
 

@@ -2,23 +2,24 @@
 
 Promises: one row per use case with target against measured; `--watch` draws it anew each second
 until Ctrl-C; `--json` prints one JSON object for machines, numbers in seconds and shares of 1.
-On failure: Redis down is one line on stderr and exit 2.
+On failure: Redis down is one line on stderr and exit 2; the outbox is null while the database is.
 """
 
 import json
-import logging
 import time
 from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from rich.console import Group
 from rich.live import Live
 
-from caching import matrix, scoreboard
+from caching import matrix, outbox_rows, scoreboard
 from caching.errors import FarDown
 from caching.matrix import Reads
+from caching.quiet import quiet
 from caching.scoreboard import Row
 
 EVERY = 1.0  # seconds between two looks; the processes flush their counters about as often
@@ -31,23 +32,27 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.epilog = "Example: manage.py scoreboard --watch"
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--watch", action="store_true", help="draw it anew each second")
         form.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         # That Redis is down is said once, below.
-        logging.getLogger("caching").setLevel(logging.CRITICAL)
-        try:
-            if options["json"]:
-                rows = [_plain(row) for row in scoreboard.rows()]
-                self.stdout.write(json.dumps({"use_cases": rows}))
-            elif options["watch"]:
-                _watch()
-            else:
-                matrix.console().print(_tables(scoreboard.rows()))
-        except FarDown as error:
-            raise CommandError(str(error), returncode=2) from error
+        with quiet():
+            try:
+                self._show(as_json=options["json"], watch=options["watch"])
+            except FarDown as error:
+                raise CommandError(str(error), returncode=2) from error
+
+    def _show(self, *, as_json: bool, watch: bool) -> None:
+        if as_json:
+            rows = [_plain(row) for row in scoreboard.rows()]
+            self.stdout.write(json.dumps({"use_cases": rows, "outbox": _outbox()}))
+        elif watch:
+            _watch()
+        else:
+            matrix.console().print(_tables(scoreboard.rows()))
 
 
 def _watch() -> None:
@@ -84,15 +89,27 @@ def _plain(row: Row) -> dict[str, Any]:
         "latency": {
             "l2": row.l2_latency and asdict(row.l2_latency),
             "load": row.load_latency and asdict(row.load_latency),
+            **{step: asdict(latency) for step, latency in row.steps.items()},
         },
     }
+
+
+def _outbox() -> dict[str, float] | None:
+    try:
+        depth = outbox_rows.depth()
+    except DatabaseError:
+        return None
+    return {"rows": depth.rows, "oldest_seconds": depth.oldest}
 
 
 def _tables(rows: tuple[Row, ...]) -> Group:
     latencies = [
         (row.use_case.name, step, latency)
         for row in rows
-        for step, latency in (("read of l2", row.l2_latency), ("load", row.load_latency))
+        for step, latency in (
+            *(("read of l2", row.l2_latency), ("load", row.load_latency)),
+            *row.steps.items(),
+        )
         if latency is not None
     ]
     return Group(

@@ -53,6 +53,7 @@ class Outcome(msgspec.Struct, frozen=True):
 def read(orders: Orders, number: int) -> None:
     """The life of one process of the crowd."""
     from caching import Near, TieredCache, entries, stampede, tiered
+    from caching.tests import stalls
 
     for module in (entries, stampede, tiered):
         vars(module)["LEASE"] = orders.lease
@@ -76,12 +77,13 @@ def read(orders: Orders, number: int) -> None:
         near=Near(1000) if orders.near else None,
     )
     cache.peek("connect")
+    stalls.watch()
     outcomes: list[Outcome] = []
 
     def reader(batch: list[str]) -> None:
         began = time.monotonic()
         reads = cache.read_many(batch)
-        took = time.monotonic() - began
+        took = stalls.ran(began)
         for id, found in reads.items():
             version = found.value.version if found.value is not None else 0
             outcomes.append(Outcome(id, version, found.layer, found.stale, took))

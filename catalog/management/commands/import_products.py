@@ -21,6 +21,7 @@ from catalog.services import ProductRow, upsert_products
 from importer import fields
 from importer.command import ImportCommand
 from importer.ingest import Target
+from importer.rows import Columns
 
 SLUG = re.compile(rf"[a-zA-Z0-9_-]{{1,{SLUG_LENGTH}}}")
 
@@ -42,9 +43,12 @@ class Command(ImportCommand):
     """The command."""
 
     help = "Import products from CSV or JSON lines."
+    example = "import_products products.csv --dry-run"
     target = Target(
-        required=("id", "name", "description", "price", "category", "stock"),
-        optional=("is_active",),
+        Columns(
+            required=("id", "name", "description", "price", "category", "stock"),
+            optional=("is_active",),
+        ),
         parse=product_row,
         upsert=upsert_products,
     )

@@ -5,6 +5,7 @@ All active products, the list of categories and the first page of every listing 
 On failure: exit 1 with one line when Redis does not answer, since then there is nothing to fill.
 """
 
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -21,6 +22,10 @@ class Command(BaseCommand):
     """The command."""
 
     help = "Fill the caches of the catalog."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take nothing."""
+        parser.epilog = "Example: manage.py warm_catalog"
 
     def handle(self, **_options: Any) -> None:
         """Warm everything; a progress bar shows on a terminal."""

@@ -1,4 +1,4 @@
-"""`manage.py demo`: runs the whole site and measures it; `--serve` runs it and keeps serving.
+"""`manage.py demo [--json]`: runs the whole site and measures it; `--serve` runs it and keeps serving.
 
 Promises: from an empty home: migrates, seeds, makes the admin login and an API key, starts the real server
 and worker, drives every use case over HTTP and prints target against measured. Its children end with it.
@@ -6,9 +6,10 @@ On failure: exit 1 with one line naming every target that was missed, or the chi
 with one line for a taken port, an unusable home, database or Redis. Ctrl-C and SIGTERM stop everything.
 """
 
-import logging
+import json
 import signal
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,7 @@ from django.db import DatabaseError
 from caching import node
 from caching.errors import FarDown
 from caching.matrix import console
+from caching.quiet import quiet
 from demo import server, verdict
 from demo.credentials import Credentials, CredentialsError, ensure
 from demo.discovery import demos
@@ -36,20 +38,25 @@ class Command(BaseCommand):
     help = "Runs the whole site on this machine and prints the matrix, or keeps serving."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--serve", action="store_true", help="keep serving on PORT")
+        parser.epilog = "Example: manage.py demo --reads 5000 --json"
+        form = parser.add_mutually_exclusive_group()
+        form.add_argument("--serve", action="store_true", help="keep serving on PORT")
+        form.add_argument(
+            "--json", action="store_true", dest="as_json", help="the matrix as a JSON array"
+        )
         parser.add_argument(
             "--reads", type=_positive, default=20_000, help="the most reads of one use case"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, _end)
-        # That Redis is down is said once, below; the children's own logs keep the details.
-        logging.getLogger("caching").setLevel(logging.CRITICAL)
         try:
-            if options["serve"]:
-                self._serve()
-            else:
-                self._measure(options["reads"])
+            # That Redis is down is said once, below; the children's own logs keep the details.
+            with quiet():
+                if options["serve"]:
+                    self._serve()
+                else:
+                    self._measure(options["reads"], as_json=options["as_json"])
         except (server.PortBusyError, CredentialsError) as error:
             raise CommandError(str(error), returncode=2) from error
         except FarDown as error:
@@ -61,30 +68,35 @@ class Command(BaseCommand):
         except KeyboardInterrupt as error:
             raise CommandError("interrupted", returncode=128 + signal.SIGINT) from error
 
-    def _measure(self, reads: int) -> None:
-        credentials = self._prepare(serving=False)
+    def _measure(self, reads: int, *, as_json: bool) -> None:
+        # What is being done is not part of the answer.
+        say = self.stderr.write if as_json else self._say
+        credentials = self._prepare(say, serving=False)
         port = server.free_port()
         with Children(settings.HEADWATER_HOME / "logs") as children:
-            self._say("Starting the server and the worker ...")
+            say("Starting the server and the worker ...")
             server.start(children, port, "demo.wsgi:application", debug=False)
             site = RunningSite(port, server.WORKERS, credentials, reads=reads, seconds=SECONDS)
             results = []
             try:
                 for demo in demos():
-                    self._say(f"Driving {demo.USE_CASE.name} over HTTP ...")
+                    say(f"Driving {demo.USE_CASE.name} over HTTP ...")
                     results.append(measure(demo, site))
                     children.check()
             finally:
                 site.close()
-        verdict.show(results, console())
+        if as_json:
+            self.stdout.write(json.dumps(verdict.plain(results)))
+        else:
+            verdict.show(results, console())
         misses = list(verdict.missed(results))
         if misses:
             raise CommandError("missed: " + "; ".join(misses))
-        self._say(f"All targets hold ({len(results)} use cases).")
+        say(f"All targets hold ({len(results)} use cases).")
 
     def _serve(self) -> None:
         server.claim(settings.PORT)
-        credentials = self._prepare(serving=True)
+        credentials = self._prepare(self._say, serving=True)
         with Children(settings.HEADWATER_HOME / "logs") as children:
             application = ":".join(settings.WSGI_APPLICATION.rsplit(".", 1))
             server.start(children, settings.PORT, application, debug=settings.DEBUG)
@@ -100,9 +112,9 @@ class Command(BaseCommand):
             except KeyboardInterrupt:
                 self._say("\nStopping ...")
 
-    def _prepare(self, *, serving: bool) -> Credentials:
+    def _prepare(self, say: Callable[[str], None], *, serving: bool) -> Credentials:
         node.ready(within=REDIS_WITHIN)
-        self._say("Preparing the database and the demo rows ...")
+        say("Preparing the database and the demo rows ...")
         call_command("migrate", verbosity=0, interactive=False)
         seed("small")
         return ensure(settings.HEADWATER_HOME, f"http://{HOST}:{settings.PORT}", serving=serving)

@@ -4,6 +4,7 @@ Promise: safe while serving, a chunk a transaction; beat does the same every hou
 On failure: exit 1 with one line when the database fails.
 """
 
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -16,6 +17,10 @@ class Command(BaseCommand):
     """The command."""
 
     help = "Delete the idempotency keys that are past their time."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take nothing."""
+        parser.epilog = "Example: manage.py clear_idempotency_keys"
 
     def handle(self, **_options: Any) -> None:
         """Delete them, and say how many."""

@@ -1,7 +1,8 @@
 """Makes timelines anew from the database: `manage.py rebuild_feeds --user NAME | --all [--dry-run]`.
 
 Promises: idempotent and safe while serving: a change that comes in between is never lost, the timeline is
-then made by the next reader. Followers are counted again. Progress shows on a terminal.
+then made by the next reader. Followers are counted again; cached posts and profiles of these users are
+forgotten. Progress shows on a terminal.
 On failure: exit 1 with one line when Redis or the database fails, exit 2 for a user who does not exist.
 """
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Whose, and whether to do it."""
+        parser.epilog = "Example: manage.py rebuild_feeds --user ada --dry-run"
         whose = parser.add_mutually_exclusive_group(required=True)
         whose.add_argument("--user", metavar="NAME", help="the timeline of one user")
         whose.add_argument("--all", action="store_true", help="those of all who follow or post")

@@ -1,0 +1,52 @@
+"""What the tests of analytics share: a clock that stands still, and a database that is quick to commit.
+
+Promise: noon is in the middle of a UTC day. On failure: fixtures fail as what they set up does.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+
+from caching.tests.conftest import server
+
+__all__ = ["server"]
+
+NOON = 1_763_985_600.0
+
+
+@pytest.fixture
+def noon() -> Iterator[time_machine.Traveller]:
+    """A clock that stands still until it is moved: 24 November 2025, 12:00 UTC."""
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def staff(transactional_db: None) -> Client:
+    """A client of staff."""
+    return _client("staff", is_staff=True)
+
+
+@pytest.fixture
+def somebody(transactional_db: None) -> Client:
+    """A client of a user who is nothing special."""
+    return _client("somebody")
+
+
+def _client(name: str, **fields: Any) -> Client:
+    client = Client()
+    client.force_login(get_user_model().objects.create_user(name, **fields))
+    return client
+
+
+@pytest.fixture
+def quick(transactional_db: None) -> None:
+    """No test kills the machine."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=OFF")

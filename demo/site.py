@@ -13,7 +13,9 @@ from demo.connection import Connection
 from demo.credentials import Credentials
 
 HOST = "127.0.0.1"
-SPARE = 64  # connections that are held at once for each one wanted, until every process has its share
+SPARE = (
+    64  # connections that are held at once for each one wanted, until every process has its share
+)
 WITHIN = 10.0  # seconds until every process takes connections: one may still be starting
 PAUSE = 0.1  # seconds
 

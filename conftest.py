@@ -9,9 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.test import TransactionTestCase
 
 from caching import node
 from caching.tests import stalls
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_database() -> None:
+    """Tests that have the database have all that there are; Django would give them `default` alone."""
+    TransactionTestCase.databases = {*connections}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,8 +20,17 @@ class Command(Migrate):
         super().add_arguments(parser)
         parser.set_defaults(database=None)
 
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Check those that are migrated."""
+        kwargs: dict[str, Any] = super().get_check_kwargs({**options, "database": DEFAULT_DB_ALIAS})
+        return {**kwargs, "databases": _databases(options)}
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate one after the other."""
-        one = options["database"]
-        for alias in [one] if one else [DEFAULT_DB_ALIAS, *sorted({*connections} - {DEFAULT_DB_ALIAS})]:
+        for alias in _databases(options):
             super().handle(*args, **{**options, "database": alias})
+
+
+def _databases(options: dict[str, Any]) -> list[str]:
+    one = options["database"]
+    return [one] if one else [DEFAULT_DB_ALIAS, *sorted({*connections} - {DEFAULT_DB_ALIAS})]

@@ -1,0 +1,207 @@
+"""Queries and writes: the backend's compilers, run in the connection's transaction, with locks and upserts.
+
+Promise: every statement of Django goes through `DatabaseWrapper.run`.
+On failure: Django's errors; NotSupportedError names what the query has that this engine refuses.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import NotSupportedError
+from django.db.models import Sum
+from django.db.models.constants import OnConflict
+from django.db.models.expressions import Func
+from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
+from django_mongodb_backend import compiler as backend
+from django_mongodb_backend.query import MongoQuery
+
+from config.mongodb_engine import locks, sequences, upserts
+
+
+class Query(MongoQuery):
+    """What is sent."""
+
+    def get_cursor(self) -> Any:
+        """The rows. Raises Django's errors."""
+        collection, pipeline = self.compiler.collection, self.get_pipeline()
+        return self.compiler.connection.run(
+            lambda session: collection.aggregate(pipeline, session=session)
+        )
+
+    def delete(self) -> int:
+        """How many rows were deleted."""
+        if self.compiler.subqueries:
+            return self._delete_found()
+        collection, match = self.compiler.collection, self.match_mql
+        deleted: int = self.compiler.connection.run(
+            lambda session: collection.delete_many(match, session=session).deleted_count,
+            writes=True,
+        )
+        return deleted
+
+    def _delete_found(self) -> int:
+        collection = self.compiler.collection
+        pipeline = [*self.get_pipeline(), {"$project": {"_id": 1}}]
+
+        def statement(session: Any) -> int:
+            ids = [row["_id"] for row in collection.aggregate(pipeline, session=session)]
+            gone: int = collection.delete_many({"_id": {"$in": ids}}, session=session).deleted_count
+            return gone
+
+        deleted: int = self.compiler.connection.run(statement, writes=True)
+        return deleted
+
+
+class SumOrNull(Func):
+    """A sum that is null where nothing was summed up, which `$sum` says 0 of."""
+
+    def as_mql(self, compiler: Any, connection: Any, as_expr: bool = False) -> Any:
+        """The sum and how many values it is of are beside one another."""
+        total, count = (
+            each.as_mql(compiler, connection, as_expr=True) for each in self.get_source_expressions()
+        )
+        mql = {"$cond": [{"$gt": [count, 0]}, total, None]}
+        return mql if as_expr else {"$expr": mql}
+
+
+class SQLCompiler(backend.SQLCompiler):
+    """A SELECT."""
+
+    query_class = Query
+
+    def execute_sql(
+        self,
+        result_type: str = MULTI,
+        chunked_fetch: bool = False,
+        chunk_size: int = GET_ITERATOR_CHUNK_SIZE,
+    ) -> Any:
+        """As Django's; what is selected for update is locked first."""
+        if self.query.select_for_update:
+            try:
+                locks.lock(self)
+            except EmptyResultSet:
+                return iter([]) if result_type == MULTI else None
+        return super().execute_sql(result_type, chunked_fetch, chunk_size)
+
+    def cursor_iter(self, cursor: Any, chunk_size: int, columns: Any) -> Iterator[Any]:
+        """Likewise; more rows may fail as the first did."""
+        chunks = super().cursor_iter(cursor, chunk_size, columns)
+        while True:
+            with self.connection.wrap_database_errors:
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+    def _get_replace_expr(self, sub_expr: Any, group: dict[str, Any], alias: str) -> Any:
+        replacing = super()._get_replace_expr(sub_expr, group, alias)
+        if not isinstance(sub_expr, Sum) or sub_expr.distinct:
+            return replacing
+        [value] = group[alias].values()
+        counted = f"{alias}__counted"
+        group[counted] = {"$sum": {"$cond": [{"$in": [{"$type": value}, ["missing", "null"]]}, 0, 1]}}
+        count = self._get_column_from_expression(sub_expr, counted)
+        return SumOrNull(replacing, count, output_field=sub_expr.output_field)
+
+
+class SQLInsertCompiler(backend.SQLInsertCompiler, SQLCompiler):
+    """An INSERT."""
+
+    def insert(self, docs: list[dict[str, Any]], returning_fields: Any = None) -> list[Any]:
+        """Insert rows; the ids of those whose ids come from here."""
+        self._complete(docs)
+        collection, connection = self.collection, self.connection
+        conflict = self.query.on_conflict
+        if conflict is None:
+            if len(docs) == 1 and connection.session is None:
+                connection.run(lambda _: self._insert_all(docs, None))
+            else:
+                connection.run(lambda session: self._insert_all(docs, session), writes=True)
+        else:
+            keys = upserts.keys(self.query.get_meta(), conflict, self.query.unique_fields)
+            columns = [field.column for field in self.query.update_fields or ()]
+            operations = [upserts.operation(doc, keys, columns) for doc in docs]
+            connection.run(
+                lambda session: collection.bulk_write(operations, session=session), writes=True
+            )
+            if returning_fields:
+                [key] = keys
+                return self._ids(docs, key)
+        return [tuple(doc[f.column] for f in returning_fields) for doc in docs] if returning_fields else []
+
+    def _insert_all(self, docs: list[dict[str, Any]], session: Any) -> None:
+        # Written anew each time: the driver adds to what it is given.
+        self.collection.insert_many([dict(doc) for doc in docs], session=session)
+
+    def _complete(self, docs: list[dict[str, Any]]) -> None:
+        """Give every row its id, and the key of its document, which is the id."""
+        meta = self.query.get_meta()
+        pk, database = meta.pk.column, self.connection.database
+        for doc in docs:
+            for column, value in doc.items():
+                if hasattr(value, "resolve_expression"):
+                    raise NotSupportedError(
+                        f"an expression cannot be inserted on MongoDB: {meta.label}.{column}"
+                    )
+        if meta.auto_field is not None and meta.auto_field.column == pk:
+            without = [doc for doc in docs if doc.get(pk) is None]
+            given = [doc[pk] for doc in docs if doc.get(pk) is not None]
+            with self.connection.wrap_database_errors:
+                if given:
+                    sequences.pass_by(database, meta.db_table, max(given))
+                if without:
+                    ids = sequences.take(database, meta.db_table, len(without))
+                    for doc, id in zip(without, ids, strict=True):
+                        doc[pk] = id
+        for doc in docs:
+            doc["_id"] = doc[pk]
+
+    def _ids(self, docs: list[dict[str, Any]], key: tuple[str, ...]) -> list[Any]:
+        """The ids of rows that were upserted, in their order."""
+        pk = self.query.get_meta().pk.column
+        wanted = {column: {"$in": list({doc[column] for doc in docs})} for column in key}
+        collection = self.collection
+        rows = self.connection.run(
+            lambda session: list(
+                collection.aggregate(
+                    [{"$match": wanted}, {"$project": dict.fromkeys({*key, pk}, 1)}], session=session
+                )
+            )
+        )
+        ids = {tuple(row[column] for column in key): row[pk] for row in rows}
+        return [(ids[tuple(doc[column] for column in key)],) for doc in docs]
+
+
+class SQLUpdateCompiler(backend.SQLUpdateCompiler, SQLCompiler):
+    """An UPDATE."""
+
+    def update(self, criteria: Any, pipeline: Any) -> int:
+        """How many rows match, as SQL counts."""
+        collection = self.collection
+        matched: int = self.connection.run(
+            lambda session: collection.update_many(
+                criteria, pipeline, session=session
+            ).matched_count,
+            writes=True,
+        )
+        return matched
+
+    def build_query(self, columns: Any = None) -> Any:
+        """Refuse what an update of MongoDB cannot look at."""
+        query = super().build_query(columns)
+        if query.subqueries:
+            raise NotSupportedError("QuerySet.update() with a subquery is not supported on MongoDB")
+        return query
+
+
+class SQLDeleteCompiler(backend.SQLDeleteCompiler, SQLCompiler):
+    """A DELETE."""
+
+
+class SQLAggregateCompiler(backend.SQLAggregateCompiler, SQLCompiler):
+    """An aggregate over a subquery."""
+
+    def _make_result(self, entity: Any, columns: Any = None) -> list[Any]:
+        # Over no rows there is nothing to find.
+        return [entity.get(name) for name in self.query.annotation_select]

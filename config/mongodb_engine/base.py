@@ -10,6 +10,7 @@ On failure: Django's errors; OperationalError where that wait is over, or beginn
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -76,8 +77,23 @@ class DatabaseWrapper(Backend):
         """The client mends its sockets by itself."""
         return True
 
-    def run(self, statement: Callable[[ClientSession | None], T], *, writes: bool = False) -> T:
-        """Run one statement in the transaction, if there is one; `writes`: in one of its own otherwise."""
+    def run(
+        self, statement: Callable[[ClientSession | None], T], text: str, *, writes: bool = False
+    ) -> T:
+        """Run one statement in the transaction, if there is one; `writes`: in one of its own otherwise.
+
+        `text` is what the wrappers of `connection.execute_wrapper` are told of it.
+        """
+
+        def execute(_text: str, _params: Any, _many: bool, _context: Any) -> T:
+            return self._run(statement, writes)
+
+        wrapped: Callable[..., T] = execute
+        for wrapper in reversed(self.execute_wrappers):
+            wrapped = partial(wrapper, wrapped)
+        return wrapped(text, None, False, {"connection": self, "cursor": None})
+
+    def _run(self, statement: Callable[[ClientSession | None], T], writes: bool) -> T:
         self.validate_no_broken_transaction()
         self.ensure_connection()
         with self.wrap_database_errors:
@@ -97,7 +113,9 @@ class DatabaseWrapper(Backend):
             self.session.abort_transaction()
         self.session.start_transaction(read_concern=ReadConcern("snapshot"))
 
-    def _patiently(self, statement: Callable[[ClientSession | None], T], session: ClientSession) -> T:
+    def _patiently(
+        self, statement: Callable[[ClientSession | None], T], session: ClientSession
+    ) -> T:
         def again() -> T:
             if not session.in_transaction:
                 self.begin_anew()
@@ -140,7 +158,9 @@ class DatabaseWrapper(Backend):
             session.end_session()
 
 
-def _repeated(attempt: Callable[[], T], *, while_: Callable[[], bool], between: Callable[[], None]) -> T:
+def _repeated(
+    attempt: Callable[[], T], *, while_: Callable[[], bool], between: Callable[[], None]
+) -> T:
     """What `attempt` returns once nobody is in its way. Raises PyMongoError."""
     until, pause = time.monotonic() + PATIENCE, PAUSE
     while True:

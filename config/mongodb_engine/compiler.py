@@ -10,7 +10,6 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import NotSupportedError
 from django.db.models import Sum
-from django.db.models.constants import OnConflict
 from django.db.models.expressions import Func
 from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
 from django_mongodb_backend import compiler as backend
@@ -26,7 +25,8 @@ class Query(MongoQuery):
         """The rows. Raises Django's errors."""
         collection, pipeline = self.compiler.collection, self.get_pipeline()
         return self.compiler.connection.run(
-            lambda session: collection.aggregate(pipeline, session=session)
+            lambda session: collection.aggregate(pipeline, session=session),
+            f"aggregate {collection.name}",
         )
 
     def delete(self) -> int:
@@ -36,6 +36,7 @@ class Query(MongoQuery):
         collection, match = self.compiler.collection, self.match_mql
         deleted: int = self.compiler.connection.run(
             lambda session: collection.delete_many(match, session=session).deleted_count,
+            f"delete {collection.name}",
             writes=True,
         )
         return deleted
@@ -49,7 +50,9 @@ class Query(MongoQuery):
             gone: int = collection.delete_many({"_id": {"$in": ids}}, session=session).deleted_count
             return gone
 
-        deleted: int = self.compiler.connection.run(statement, writes=True)
+        deleted: int = self.compiler.connection.run(
+            statement, f"delete {collection.name}", writes=True
+        )
         return deleted
 
 
@@ -59,7 +62,8 @@ class SumOrNull(Func):
     def as_mql(self, compiler: Any, connection: Any, as_expr: bool = False) -> Any:
         """The sum and how many values it is of are beside one another."""
         total, count = (
-            each.as_mql(compiler, connection, as_expr=True) for each in self.get_source_expressions()
+            each.as_mql(compiler, connection, as_expr=True)
+            for each in self.get_source_expressions()
         )
         mql = {"$cond": [{"$gt": [count, 0]}, total, None]}
         return mql if as_expr else {"$expr": mql}
@@ -100,7 +104,9 @@ class SQLCompiler(backend.SQLCompiler):
             return replacing
         [value] = group[alias].values()
         counted = f"{alias}__counted"
-        group[counted] = {"$sum": {"$cond": [{"$in": [{"$type": value}, ["missing", "null"]]}, 0, 1]}}
+        group[counted] = {
+            "$sum": {"$cond": [{"$in": [{"$type": value}, ["missing", "null"]]}, 0, 1]}
+        }
         count = self._get_column_from_expression(sub_expr, counted)
         return SumOrNull(replacing, count, output_field=sub_expr.output_field)
 
@@ -112,23 +118,30 @@ class SQLInsertCompiler(backend.SQLInsertCompiler, SQLCompiler):
         """Insert rows; the ids of those whose ids come from here."""
         self._complete(docs)
         collection, connection = self.collection, self.connection
+        text = f"insert {collection.name}"
         conflict = self.query.on_conflict
         if conflict is None:
             if len(docs) == 1 and connection.session is None:
-                connection.run(lambda _: self._insert_all(docs, None))
+                connection.run(lambda _: self._insert_all(docs, None), text)
             else:
-                connection.run(lambda session: self._insert_all(docs, session), writes=True)
+                connection.run(lambda session: self._insert_all(docs, session), text, writes=True)
         else:
             keys = upserts.keys(self.query.get_meta(), conflict, self.query.unique_fields)
             columns = [field.column for field in self.query.update_fields or ()]
             operations = [upserts.operation(doc, keys, columns) for doc in docs]
             connection.run(
-                lambda session: collection.bulk_write(operations, session=session), writes=True
+                lambda session: collection.bulk_write(operations, session=session),
+                text,
+                writes=True,
             )
             if returning_fields:
                 [key] = keys
                 return self._ids(docs, key)
-        return [tuple(doc[f.column] for f in returning_fields) for doc in docs] if returning_fields else []
+        return (
+            [tuple(doc[f.column] for f in returning_fields) for doc in docs]
+            if returning_fields
+            else []
+        )
 
     def _insert_all(self, docs: list[dict[str, Any]], session: Any) -> None:
         # Written anew each time: the driver adds to what it is given.
@@ -165,9 +178,11 @@ class SQLInsertCompiler(backend.SQLInsertCompiler, SQLCompiler):
         rows = self.connection.run(
             lambda session: list(
                 collection.aggregate(
-                    [{"$match": wanted}, {"$project": dict.fromkeys({*key, pk}, 1)}], session=session
+                    [{"$match": wanted}, {"$project": dict.fromkeys({*key, pk}, 1)}],
+                    session=session,
                 )
-            )
+            ),
+            f"aggregate {collection.name}",
         )
         ids = {tuple(row[column] for column in key): row[pk] for row in rows}
         return [(ids[tuple(doc[column] for column in key)],) for doc in docs]
@@ -180,9 +195,10 @@ class SQLUpdateCompiler(backend.SQLUpdateCompiler, SQLCompiler):
         """How many rows match, as SQL counts."""
         collection = self.collection
         matched: int = self.connection.run(
-            lambda session: collection.update_many(
-                criteria, pipeline, session=session
-            ).matched_count,
+            lambda session: (
+                collection.update_many(criteria, pipeline, session=session).matched_count
+            ),
+            f"update {collection.name}",
             writes=True,
         )
         return matched

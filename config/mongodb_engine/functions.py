@@ -42,8 +42,6 @@ def register() -> None:
     Cast.as_mql_expr = _cast
 
 
-
-
 def _duration(self: Any, value: Any, connection: Any, prepared: bool = False) -> Any:
     value = _duration_of_django(self, value, connection, prepared)
     return Int64(value) if connection.vendor == "mongodb" and isinstance(value, int) else value
@@ -74,7 +72,9 @@ def _combined(self: CombinedExpression, compiler: Any, connection: Any) -> Any:
     days = [_is(field, DateField, but=DateTimeField) for field in fields]
     if any(isinstance(field, TimeField) for field in fields):
         raise NotSupportedError("arithmetic with times of day is not supported on MongoDB")
-    if any(days) and any(_is(field, DurationField) or _is(field, DateTimeField) for field in fields):
+    if any(days) and any(
+        _is(field, DurationField) or _is(field, DateTimeField) for field in fields
+    ):
         # A day is stored as a date, all else that moves in time as microseconds.
         mql = [from_date(m) if day else m for (_, m), day in zip(sides, days, strict=True)]
         return connection.ops.combine_expression(self.connector, mql)
@@ -137,5 +137,3 @@ def _cast(self: Cast, compiler: Any, connection: Any) -> Any:
     if isinstance(wanted, moving) or isinstance(given, moving):
         raise NotSupportedError("casts of moments, days and durations are not supported on MongoDB")
     return backend.cast(self, compiler, connection)
-
-

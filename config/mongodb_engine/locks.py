@@ -24,7 +24,9 @@ def lock(compiler: Any) -> None:
     """Lock the rows of a query, and have it select no others."""
     query, connection = compiler.query, compiler.connection
     if not connection.in_atomic_block and connection.get_autocommit():
-        raise TransactionManagementError("select_for_update cannot be used outside of a transaction.")
+        raise TransactionManagementError(
+            "select_for_update cannot be used outside of a transaction."
+        )
     if query.select_for_update_of:
         raise NotSupportedError("select_for_update(of=...) is not supported on MongoDB")
     if query.distinct or query.group_by is not None or query.combinator:
@@ -46,7 +48,9 @@ def lock(compiler: Any) -> None:
 
 
 def _ids_of(compiler: Any) -> list[Any]:
-    found: list[Any] = compiler.connection.run(lambda session: _look(compiler, session))
+    found: list[Any] = compiler.connection.run(
+        lambda session: _look(compiler, session), f"aggregate {compiler.collection_name}"
+    )
     return found
 
 
@@ -73,7 +77,7 @@ def _lock_waiting(compiler: Any, found: list[Any]) -> None:
         if found:
             _mark(compiler, found, session)
 
-    connection.run(statement, writes=bool(found))
+    connection.run(statement, f"lock {compiler.collection_name}", writes=bool(found))
 
 
 def _look(compiler: Any, session: Any) -> list[Any]:

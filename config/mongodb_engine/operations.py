@@ -69,7 +69,9 @@ class DatabaseOperations(Backend):
         """Aware, UTC."""
         if value is None:
             return None
-        moment = value.replace(tzinfo=UTC) if isinstance(value, datetime) else moments.read(int(value))
+        moment = (
+            value.replace(tzinfo=UTC) if isinstance(value, datetime) else moments.read(int(value))
+        )
         return moment if settings.USE_TZ else moment.replace(tzinfo=None)
 
     def convert_durationfield_value(self, value: Any, expression: Any, connection: Any) -> Any:

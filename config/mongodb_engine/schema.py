@@ -117,7 +117,10 @@ def _keys(model: Any, index: Index, field: Any) -> list[tuple[str, int]] | None:
         return None
     if field is not None:
         return [(field.column, ASCENDING)]
-    keys = [(model._meta.get_field(n).column, DESCENDING if o else ASCENDING) for n, o in index.fields_orders]
+    keys = [
+        (model._meta.get_field(n).column, DESCENDING if o else ASCENDING)
+        for n, o in index.fields_orders
+    ]
     for expression in index.expressions:
         descending = isinstance(expression, OrderBy) and expression.descending
         column = expression.expression if isinstance(expression, OrderBy) else expression
@@ -126,5 +129,3 @@ def _keys(model: Any, index: Index, field: Any) -> list[tuple[str, int]] | None:
         order = DESCENDING if descending else ASCENDING
         keys.append((model._meta.get_field(column.name).column, order))
     return keys
-
-

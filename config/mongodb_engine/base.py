@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import TransactionManagementError
 from django.db.utils import DEFAULT_DB_ALIAS
 from django.utils.functional import cached_property
 from django_mongodb_backend.base import DatabaseWrapper as Backend
@@ -21,10 +22,10 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from config.mongodb_engine import functions, lookups
 from config.mongodb_engine.errors import ErrorWrapper, is_transient
 from config.mongodb_engine.features import DatabaseFeatures
-from config.mongodb_engine.functions import register
-from config.mongodb_engine.lookups import OPERATORS
+from config.mongodb_engine.introspection import DatabaseIntrospection
 from config.mongodb_engine.operations import DatabaseOperations
 from config.mongodb_engine.schema import DatabaseSchemaEditor
 from config.mongodb_engine.validation import DatabaseValidation
@@ -36,7 +37,8 @@ PATIENCE = 20.0
 PAUSE = 0.002
 LONGEST_PAUSE = 0.05
 
-register()
+functions.register()
+lookups.register()
 
 
 class DatabaseWrapper(Backend):
@@ -51,8 +53,9 @@ class DatabaseWrapper(Backend):
         "DateTimeField": "long",
         "DurationField": "long",
     }
-    mongo_operators = {**Backend.mongo_operators, **OPERATORS}
+    mongo_operators = {**Backend.mongo_operators, **lookups.OPERATORS}
     features_class = DatabaseFeatures
+    introspection_class = DatabaseIntrospection
     ops_class = DatabaseOperations
     SchemaEditorClass = DatabaseSchemaEditor
     validation_class = DatabaseValidation
@@ -74,7 +77,11 @@ class DatabaseWrapper(Backend):
         return ErrorWrapper(self)
 
     def is_usable(self) -> bool:
-        """The client mends its sockets by itself."""
+        """Whether the server answers; the client mends its sockets by itself."""
+        try:
+            self.connection.admin.command("ping")
+        except PyMongoError:
+            return False
         return True
 
     def run(
@@ -108,10 +115,12 @@ class DatabaseWrapper(Backend):
 
     def begin_anew(self) -> None:
         """Let the transaction see this moment; nothing may have been written."""
-        assert self.session is not None
-        if self.session.in_transaction:
-            self.session.abort_transaction()
-        self.session.start_transaction(read_concern=ReadConcern("snapshot"))
+        session = self.session
+        if session is None:
+            raise TransactionManagementError("there is no transaction")
+        if session.in_transaction:
+            session.abort_transaction()
+        session.start_transaction(read_concern=ReadConcern("snapshot"))
 
     def _patiently(
         self, statement: Callable[[ClientSession | None], T], session: ClientSession

@@ -4,14 +4,17 @@ Promise: every statement of Django goes through `DatabaseWrapper.run`.
 On failure: Django's errors; NotSupportedError names what the query has that this engine refuses.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import NotSupportedError
 from django.db.models import Sum
 from django.db.models.expressions import Func
+from django.db.models.sql import Query as Select
 from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
+from django.utils.functional import cached_property
 from django_mongodb_backend import compiler as backend
 from django_mongodb_backend.query import MongoQuery
 
@@ -31,29 +34,26 @@ class Query(MongoQuery):
 
     def delete(self) -> int:
         """How many rows were deleted."""
-        if self.compiler.subqueries:
-            return self._delete_found()
-        collection, match = self.compiler.collection, self.match_mql
+        collection, rows = self.compiler.collection, self.rows()
         deleted: int = self.compiler.connection.run(
-            lambda session: collection.delete_many(match, session=session).deleted_count,
+            lambda session: collection.delete_many(rows(session), session=session).deleted_count,
             f"delete {collection.name}",
             writes=True,
         )
         return deleted
 
-    def _delete_found(self) -> int:
-        collection = self.compiler.collection
+    def rows(self) -> Callable[[Any], dict[str, Any]]:
+        """What the rows match; those that only other collections can tell are looked for first."""
+        collection, match = self.compiler.collection, self.match_mql
+        if not self.subqueries:
+            return lambda _: match
         pipeline = [*self.get_pipeline(), {"$project": {"_id": 1}}]
 
-        def statement(session: Any) -> int:
+        def found(session: Any) -> dict[str, Any]:
             ids = [row["_id"] for row in collection.aggregate(pipeline, session=session)]
-            gone: int = collection.delete_many({"_id": {"$in": ids}}, session=session).deleted_count
-            return gone
+            return {"_id": {"$in": ids}}
 
-        deleted: int = self.compiler.connection.run(
-            statement, f"delete {collection.name}", writes=True
-        )
-        return deleted
+        return found
 
 
 class SumOrNull(Func):
@@ -74,6 +74,13 @@ class SQLCompiler(backend.SQLCompiler):
 
     query_class = Query
 
+    @cached_property
+    def collection(self) -> Any:
+        """By its own name; one of a subquery that is run by itself has another there."""
+        name = self.collection_name
+        table = self.query.alias_map.get(name)
+        return self.connection.get_collection(getattr(table, "table_name", name))
+
     def execute_sql(
         self,
         result_type: str = MULTI,
@@ -82,10 +89,8 @@ class SQLCompiler(backend.SQLCompiler):
     ) -> Any:
         """As Django's; what is selected for update is locked first."""
         if self.query.select_for_update:
-            try:
+            with suppress(EmptyResultSet):
                 locks.lock(self)
-            except EmptyResultSet:
-                return iter([]) if result_type == MULTI else None
         return super().execute_sql(result_type, chunked_fetch, chunk_size)
 
     def cursor_iter(self, cursor: Any, chunk_size: int, columns: Any) -> Iterator[Any]:
@@ -191,28 +196,45 @@ class SQLInsertCompiler(backend.SQLInsertCompiler, SQLCompiler):
 class SQLUpdateCompiler(backend.SQLUpdateCompiler, SQLCompiler):
     """An UPDATE."""
 
+    def build_query(self, columns: Any = None) -> Any:
+        """Refuse what an update of MongoDB cannot compute."""
+        if self.subqueries:
+            raise NotSupportedError("an update to what a subquery says is not supported on MongoDB")
+        self.found = super().build_query(columns)
+        return self.found
+
     def update(self, criteria: Any, pipeline: Any) -> int:
         """How many rows match, as SQL counts."""
-        collection = self.collection
+        collection, rows = self.collection, self.found.rows()
         matched: int = self.connection.run(
-            lambda session: (
-                collection.update_many(criteria, pipeline, session=session).matched_count
-            ),
+            lambda session: collection.update_many(
+                rows(session), pipeline, session=session
+            ).matched_count,
             f"update {collection.name}",
             writes=True,
         )
         return matched
 
-    def build_query(self, columns: Any = None) -> Any:
-        """Refuse what an update of MongoDB cannot look at."""
-        query = super().build_query(columns)
-        if query.subqueries:
-            raise NotSupportedError("QuerySet.update() with a subquery is not supported on MongoDB")
-        return query
-
 
 class SQLDeleteCompiler(backend.SQLDeleteCompiler, SQLCompiler):
     """A DELETE."""
+
+    def execute_sql(self, result_type: str = MULTI, **_: Any) -> int:
+        """How many rows; by their ids, if other collections tell which."""
+        if not self.single_alias:
+            ids = self.query.chain(klass=Select)
+            ids.clear_select_clause()
+            ids.add_fields([self.query.get_meta().pk.name])
+            found = ids.get_compiler(self.using, self.connection).execute_sql()
+            self.query.clear_where()
+            table = self.query.get_initial_alias()
+            self.query.alias_refcount = {
+                alias: int(alias == table) for alias in self.query.alias_map
+            }
+            self.query.add_filter("pk__in", [row[0] for chunk in found for row in chunk])
+            self.single_alias = True
+        deleted: int = super().execute_sql(result_type)
+        return deleted
 
 
 class SQLAggregateCompiler(backend.SQLAggregateCompiler, SQLCompiler):

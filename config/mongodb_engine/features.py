@@ -22,3 +22,5 @@ class DatabaseFeatures(Backend):
     # Asked by Django's TestCase alone, which means savepoints by it: tests are flushed here, not rolled back.
     supports_transactions = False
     can_rollback_ddl = False
+    # Ids are looked for before an update that joins.
+    update_can_self_select = False

@@ -9,7 +9,7 @@ that name tables to lock.
 from typing import Any
 
 from bson import ObjectId
-from django.db import NotSupportedError
+from django.db import NotSupportedError, OperationalError
 from django.db.models import Q
 from django.db.transaction import TransactionManagementError
 from pymongo.errors import PyMongoError
@@ -49,13 +49,15 @@ def lock(compiler: Any) -> None:
 
 def _ids_of(compiler: Any) -> list[Any]:
     found: list[Any] = compiler.connection.run(
-        lambda session: _look(compiler, session), f"aggregate {compiler.collection_name}"
+        lambda session: _look(compiler, session), f"aggregate {_table(compiler)}"
     )
     return found
 
 
 def _mark(compiler: Any, ids: list[Any], session: Any) -> int:
-    marked: int = compiler.collection.update_many(
+    # Not the compiler's own collection, which it knows only once it is set up.
+    rows = compiler.connection.get_collection(_table(compiler))
+    marked: int = rows.update_many(
         # The key of a document is the id of its row.
         {"_id": {"$in": ids}},
         {"$set": {MARK: ObjectId()}},
@@ -77,7 +79,7 @@ def _lock_waiting(compiler: Any, found: list[Any]) -> None:
         if found:
             _mark(compiler, found, session)
 
-    connection.run(statement, f"lock {compiler.collection_name}", writes=bool(found))
+    connection.run(statement, f"lock {_table(compiler)}", writes=bool(found))
 
 
 def _look(compiler: Any, session: Any) -> list[Any]:
@@ -117,17 +119,21 @@ def _lock_free(compiler: Any, found: list[Any]) -> list[Any]:
             connection.has_written = connection.has_written or bool(found)
             return found
         free: list[Any] = []
+        if connection.has_written:
+            raise OperationalError("a locked row was met by a transaction that has written")
         for id in found:
-            if connection.has_written:
-                raise NotSupportedError(
-                    "select_for_update(skip_locked=True) after a write met a locked row"
-                )
-            # What stood in the way has ended the transaction, and with it the locks taken so far.
+            # What stands in the way ends the transaction, and with it the locks taken so far.
+            connection.begin_anew()
             if _try(compiler, [*free, id]) is None:
                 free.append(id)
-            if not connection.session.in_transaction:
-                connection.begin_anew()
+        connection.begin_anew()
         if free and _try(compiler, free) is not None:
+            connection.begin_anew()
             return []
     connection.has_written = bool(free)
     return free
+
+
+def _table(compiler: Any) -> str:
+    name: str = compiler.query.get_meta().db_table
+    return name

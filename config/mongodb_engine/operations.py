@@ -41,6 +41,10 @@ class DatabaseOperations(Backend):
         """Of a field."""
         return self.integer_field_ranges[internal_type]
 
+    def bulk_batch_size(self, fields: Any, objs: Any) -> int:
+        """Of `bulk_update`: each row is looked for among all cases of its batch."""
+        return 100 if len(fields) > 1 and fields[0] is fields[1] else len(objs)
+
     def adapt_datetimefield_value(self, value: Any) -> Any:
         """Whole microseconds."""
         if value is None or hasattr(value, "resolve_expression"):

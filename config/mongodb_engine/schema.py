@@ -98,7 +98,7 @@ class DatabaseSchemaEditor(Backend):
             mql = where.as_mql(query.get_compiler(connection=self.connection), self.connection)
         except FullResultSet:
             return []
-        return [mql]
+        return [{"$comment": constraint.name, "$and": [mql]}]
 
 
 def _rules(field: Any) -> list[dict[str, Any]]:

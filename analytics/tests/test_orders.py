@@ -25,7 +25,7 @@ from analytics.changes import Facts, orders_changed
 from analytics.models import MOST_QUANTITY, Order
 from analytics.money import CENT, MOST, MoneyField
 from analytics.tables import Dirty
-from analytics.tests.database import atomic
+from analytics.tests.database import ALIAS, atomic
 from analytics.tests.orders import an_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,12 +107,12 @@ def test_the_day_follows_the_moment_by_every_path(write: Callable[[Any], None]) 
 def test_the_day_follows_the_moment_of_a_fixture_whatever_it_says(tmp_path: Path) -> None:
     an_order("7.05", id="ord_1")
     path = tmp_path / "orders.json"
-    call_command("dumpdata", "analytics.order", output=str(path), verbosity=0)
+    call_command("dumpdata", "analytics.order", output=str(path), database=ALIAS, verbosity=0)
     [dumped] = json.loads(path.read_text())
     assert dumped["fields"]["amount"] == "7.05"
     dumped["fields"]["created_at"] = LATE.isoformat()
     path.write_text(json.dumps([dumped]))
-    call_command("loaddata", str(path), verbosity=0)
+    call_command("loaddata", str(path), database=ALIAS, verbosity=0)
     assert stored() == (date(2024, 12, 31), 23)
     assert Order.objects.get().amount == Decimal("7.05")
 

@@ -200,7 +200,7 @@ def test_a_fixture_that_is_loaded_is_seen(tmp_path: Path) -> None:
     fixture.write_text(
         json.dumps([{"model": "catalog.product", "pk": "prod_ice", "fields": row | times}])
     )
-    call_command("loaddata", str(fixture), verbosity=0)
+    call_command("loaddata", str(fixture), database=ALIAS, verbosity=0)
     assert_coherent()
     card = cache.products.get("prod_ice")
     assert card is not None

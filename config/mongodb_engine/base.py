@@ -7,12 +7,14 @@ beginning the transaction anew, as long as that has written and locked nothing.
 On failure: Django's errors; OperationalError where that wait is over, or beginning anew would lose something.
 """
 
+import os
 import random
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 from django.db.utils import DEFAULT_DB_ALIAS
@@ -159,12 +161,33 @@ class DatabaseWrapper(Backend):
 
     def _close(self) -> None:
         self._end()
+        # What is asked next connects.
+        vars(self).pop("database", None)
 
     def _end(self) -> None:
         if self.session is not None:
             session, self.session = self.session, None
             # Aborts what is under way.
             session.end_session()
+
+
+# Clients of the process that this one was forked from: their sockets are that one's, and their locks may be
+# held for ever. Kept, since a client that is collected says that nobody closed it.
+_inherited: list[Any] = []
+
+
+def _leave_clients() -> None:
+    """Have a forked process connect by itself."""
+    _inherited.extend(DatabaseWrapper._connection_pools.values())
+    DatabaseWrapper._connection_pools.clear()
+    for connection in connections.all(initialized_only=True):
+        if isinstance(connection, DatabaseWrapper):
+            _inherited.append(connection.session)
+            connection.session = connection.connection = None
+            vars(connection).pop("database", None)
+
+
+os.register_at_fork(after_in_child=_leave_clients)
 
 
 def _repeated(

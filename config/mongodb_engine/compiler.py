@@ -200,6 +200,9 @@ class SQLUpdateCompiler(backend.SQLUpdateCompiler, SQLCompiler):
         """Refuse what an update of MongoDB cannot compute."""
         if self.subqueries:
             raise NotSupportedError("an update to what a subquery says is not supported on MongoDB")
+        # Rows that other tables tell are named by their ids by now, and the joins are of no more use.
+        table = self.query.get_initial_alias()
+        self.query.alias_refcount = {alias: int(alias == table) for alias in self.query.alias_map}
         self.found = super().build_query(columns)
         return self.found
 

@@ -210,9 +210,9 @@ class SQLUpdateCompiler(backend.SQLUpdateCompiler, SQLCompiler):
         """How many rows match, as SQL counts."""
         collection, rows = self.collection, self.found.rows()
         matched: int = self.connection.run(
-            lambda session: collection.update_many(
-                rows(session), pipeline, session=session
-            ).matched_count,
+            lambda session: (
+                collection.update_many(rows(session), pipeline, session=session).matched_count
+            ),
             f"update {collection.name}",
             writes=True,
         )
@@ -235,7 +235,7 @@ class SQLDeleteCompiler(backend.SQLDeleteCompiler, SQLCompiler):
                 alias: int(alias == table) for alias in self.query.alias_map
             }
             self.query.add_filter("pk__in", [row[0] for chunk in found for row in chunk])
-            self.single_alias = True
+            self.__dict__["single_alias"] = True
         deleted: int = super().execute_sql(result_type)
         return deleted
 

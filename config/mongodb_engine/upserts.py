@@ -1,7 +1,7 @@
 """Inserts that find their row there: one operation a row, which MongoDB decides in one step.
 
-Promises: `ignore_conflicts` leaves a row as it is whose id or unique values are taken, `update_conflicts` writes
-the given columns over it. A null conflicts with nothing.
+Promises: `ignore_conflicts` leaves a row as it is whose id or unique values are taken, `update_conflicts`
+writes the given columns over it. A null conflicts with nothing.
 On failure: NotSupportedError for unique constraints that have conditions or expressions.
 """
 
@@ -19,7 +19,7 @@ def keys(meta: Any, conflict: OnConflict, unique_fields: Any) -> list[Key]:
     """The columns a conflict is about: of `update_conflicts` those given, else all that are unique."""
     if conflict == OnConflict.UPDATE:
         return [tuple(field.column for field in unique_fields)]
-    found = [(field.column,) for field in meta.local_concrete_fields if field.unique]
+    found: list[Key] = [(field.column,) for field in meta.local_concrete_fields if field.unique]
     found += [_columns(meta, names) for names in meta.unique_together]
     for constraint in meta.constraints:
         if isinstance(constraint, UniqueConstraint):

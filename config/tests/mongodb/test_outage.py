@@ -26,7 +26,9 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        started = subprocess.run([BIN, folder], check=True, capture_output=True, text=True, timeout=120)
+        started = subprocess.run(
+            [BIN, folder], check=True, capture_output=True, text=True, timeout=120
+        )
         self.url = started.stdout.strip()
 
     def kill(self) -> None:
@@ -34,7 +36,9 @@ class Server:
 
     def start(self) -> None:
         environment = {**os.environ, "PORT": self.url.split(":")[2].split("/")[0]}
-        subprocess.run([BIN, self.folder], check=True, capture_output=True, env=environment, timeout=120)
+        subprocess.run(
+            [BIN, self.folder], check=True, capture_output=True, env=environment, timeout=120
+        )
 
 
 @pytest.fixture
@@ -42,16 +46,18 @@ def server(tmp_path: Path, django_db_blocker: Any) -> Iterator[Server]:
     server = Server(tmp_path / "mongo")
     given = {**settings.DATABASES["documents"], "HOST": server.url, "NAME": "mortal"}
     given["OPTIONS"] = {**given["OPTIONS"], "serverSelectionTimeoutMS": 500}
+    mortal: Any
     connections.settings[ALIAS] = connections.configure_settings({"default": {}, ALIAS: given})[
         ALIAS
     ]
     with django_db_blocker.unblock():
         try:
-            with connections[ALIAS].schema_editor() as editor:
+            mortal = connections[ALIAS]
+            with mortal.schema_editor() as editor:
                 editor.create_model(Category)
             yield server
         finally:
-            connections[ALIAS].close_pool()
+            mortal.close_pool()
             del connections[ALIAS]
             del connections.settings[ALIAS]
             server.kill()

@@ -45,7 +45,8 @@ class Server:
 def server(tmp_path: Path, django_db_blocker: Any) -> Iterator[Server]:
     server = Server(tmp_path / "mongo")
     given = {**settings.DATABASES["documents"], "HOST": server.url, "NAME": "mortal"}
-    given["OPTIONS"] = {**given["OPTIONS"], "serverSelectionTimeoutMS": 500}
+    # What is committed is on the disk, which the other tests do not wait for.
+    given["OPTIONS"] = {**given["OPTIONS"], "serverSelectionTimeoutMS": 500, "journal": True}
     mortal: Any
     connections.settings[ALIAS] = connections.configure_settings({"default": {}, ALIAS: given})[
         ALIAS

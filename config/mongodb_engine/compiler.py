@@ -10,9 +10,9 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import NotSupportedError
-from django.db.models import Sum
+from django.db.models import Count, Sum
 from django.db.models.constants import OnConflict
-from django.db.models.expressions import Func
+from django.db.models.expressions import Col, Func, Star
 from django.db.models.sql import Query as Select
 from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
 from django.utils.functional import cached_property
@@ -104,9 +104,19 @@ class SQLCompiler(backend.SQLCompiler):
                 return
             yield chunk
 
+    def _is_never_null(self, expression: Any) -> bool:
+        """Whether it is a column of the table itself that takes no null: no group of rows is without one."""
+        own = isinstance(expression, Col) and expression.alias == self.collection_name
+        return own and not expression.target.null
+
     def _get_replace_expr(self, sub_expr: Any, group: dict[str, Any], alias: str) -> Any:
         replacing = super()._get_replace_expr(sub_expr, group, alias)
+        source = sub_expr.get_source_expressions()[0]
+        if isinstance(sub_expr, Count) and isinstance(source, Star) and not sub_expr.filter:
+            group[alias] = {"$sum": 1}
         if not isinstance(sub_expr, Sum) or sub_expr.distinct:
+            return replacing
+        if self.query.group_by and not sub_expr.filter and self._is_never_null(source):
             return replacing
         [value] = group[alias].values()
         counted = f"{alias}__counted"

@@ -273,6 +273,8 @@ def test_a_write_that_changes_nothing_drops_nothing() -> None:
 
 
 def test_a_savepoint_rolled_back_drops_nothing_and_the_rest_of_the_transaction_does() -> None:
+    if not connection.features.uses_savepoints:
+        return  # there what fails inside undoes all
     with atomic():
         with atomic():
             Product.objects.filter(pk="prod_ham").update(price=9)

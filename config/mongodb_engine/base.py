@@ -87,11 +87,16 @@ class DatabaseWrapper(Backend):
         return True
 
     def run(
-        self, statement: Callable[[ClientSession | None], T], text: str, *, writes: bool = False
+        self,
+        statement: Callable[[ClientSession | None], T],
+        text: str,
+        params: Any = None,
+        *,
+        writes: bool = False,
     ) -> T:
         """Run one statement in the transaction, if there is one; `writes`: in one of its own otherwise.
 
-        `text` is what the wrappers of `connection.execute_wrapper` are told of it.
+        `text` and `params` are what the wrappers of `connection.execute_wrapper` are told of it.
         """
 
         def execute(_text: str, _params: Any, _many: bool, _context: Any) -> T:
@@ -100,7 +105,7 @@ class DatabaseWrapper(Backend):
         wrapped: Callable[..., T] = execute
         for wrapper in reversed(self.execute_wrappers):
             wrapped = partial(wrapper, wrapped)
-        return wrapped(text, None, False, {"connection": self, "cursor": None})
+        return wrapped(text, params, False, {"connection": self, "cursor": None})
 
     def _run(self, statement: Callable[[ClientSession | None], T], writes: bool) -> T:
         self.validate_no_broken_transaction()

@@ -31,6 +31,7 @@ class Query(MongoQuery):
         return self.compiler.connection.run(
             lambda session: collection.aggregate(pipeline, session=session),
             f"aggregate {collection.name}",
+            pipeline,
         )
 
     def delete(self) -> int:

@@ -25,6 +25,8 @@ from config.mongodb_engine.errors import ErrorWrapper
 class DatabaseWrapper(Transactions, Djongo):  # type: ignore[misc]
     """A connection of one thread."""
 
+    # Whoever asks means the server, not what lies between.
+    vendor = "mongodb"
     data_types = {
         **Djongo.data_types,
         "DateTimeField": "long",

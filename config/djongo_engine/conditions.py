@@ -13,7 +13,7 @@ from django.db.models import lookups
 from django.db.models.expressions import Col
 from django.db.models.sql.where import NothingNode, WhereNode
 
-from config.djongo_engine import expressions
+from config.djongo_engine import expressions, subqueries
 from config.djongo_engine.refusals import refused
 from config.djongo_engine.scope import Scope
 from config.djongo_engine.values import bson_of
@@ -95,6 +95,8 @@ def _of_column(node: Any, scope: Scope, wanted: bool) -> Filter | None:
         return None
     if node is column:
         return {path: wanted}
+    if isinstance(node, lookups.In) and hasattr(node.rhs, "resolve_expression"):
+        return _of_subquery(node, path, scope, wanted)
     if hasattr(node.rhs, "resolve_expression") or not isinstance(node, lookups.Lookup):
         return None
     if isinstance(node, lookups.IsNull):
@@ -105,6 +107,18 @@ def _of_column(node: Any, scope: Scope, wanted: bool) -> Filter | None:
         return NOTHING if wanted else {path: {"$ne": None}}
     except FullResultSet:
         return {path: {"$ne": None}} if wanted else NOTHING
+
+
+def _of_subquery(node: Any, path: str, scope: Scope, wanted: bool) -> Filter | None:
+    values = subqueries.listed(node, scope)
+    if values is None:
+        return None
+    some = [value for value in values if value is not None]
+    if wanted:
+        return {path: {"$in": some}} if some else NOTHING
+    if not values:
+        return EVERYTHING
+    return {path: {"$nin": [*values, None]}} if len(some) == len(values) else NOTHING
 
 
 def _of_value(node: Any, path: str, scope: Scope, wanted: bool) -> Filter | None:
@@ -122,14 +136,14 @@ def _of_value(node: Any, path: str, scope: Scope, wanted: bool) -> Filter | None
     if isinstance(node, lookups.Range):
         low, high = parameters(node, scope)
         inside = {path: {"$gte": low, "$lte": high}}
-        outside: Filter = {"$or": [{path: {"$lt": low, "$ne": None}}, {path: {"$gt": high}}]}
+        outside: Filter = {"$or": [{path: {"$lt": low}}, {path: {"$gt": high}}]}
         return inside if wanted else outside
     if name in COMPARISONS and not expressions.is_year(node):
         [value] = parameters(node, scope)
         if value is None:
             return NOTHING
         operator = COMPARISONS[name][not wanted]
-        return {path: {operator: value, **({"$ne": None} if operator != "$ne" else {"$nin": [None]})}}
+        return {path: {"$nin": [value, None]} if operator == "$ne" else {operator: value}}
     return None
 
 
@@ -147,4 +161,4 @@ def parameters(node: Any, scope: Scope) -> list[Any]:
 
 def pattern(name: str, text: Any) -> str:
     """The regular expression that finds this text, whatever is in it."""
-    return PATTERNS[name].format(re.escape(str(text)).replace("{", "{").replace("\0", r"\x00"))
+    return PATTERNS[name].format(re.escape(str(text)).replace("\0", r"\x00"))

@@ -98,7 +98,37 @@ def _nothing(_node: Any, _scope: Scope) -> Any:
     raise EmptyResultSet
 
 
+def _chosen(node: django.Case, scope: Scope) -> Any:
+    """A choice by the values of one column, as bulk_update makes it: one search a row; None for all else."""
+    keys, found, column = [], [], None
+    for case in node.cases:
+        where = case.condition
+        if not isinstance(where, WhereNode) or where.negated or len(where.children) != 1:
+            return None
+        [exact] = where.children
+        if not isinstance(exact, lookups.Exact) or not isinstance(exact.lhs, django.Col):
+            return None
+        if exact.rhs is None or hasattr(exact.rhs, "resolve_expression"):
+            return None
+        if column is not None and exact.lhs != column:
+            return None
+        column = exact.lhs
+        result = translate(case.result, scope)
+        if not isinstance(result, dict) or set(result) != {"$literal"}:
+            return None
+        keys += conditions.parameters(exact, scope)
+        found.append(result["$literal"])
+    if column is None:
+        return None
+    at = {"$indexOfArray": [{"$literal": keys}, translate(column, scope)]}
+    default = translate(node.default, scope)
+    chosen = {"$arrayElemAt": [{"$literal": found}, "$$at"]}
+    return {"$let": {"vars": {"at": at}, "in": {"$cond": [{"$lt": ["$$at", 0]}, default, chosen]}}}
+
+
 def _case(node: django.Case, scope: Scope) -> Any:
+    if not scope.grouped and (chosen := _chosen(node, scope)) is not None:
+        return chosen
     branches = [
         {
             "case": {"$eq": [condition(each.condition, scope), True]},

@@ -29,17 +29,21 @@ def lock(compiler: Any, stages: list[dict[str, Any]], text: str) -> list[dict[st
         )
     if query.select_for_update_of or query.distinct or query.group_by is not None:
         raise refused("select_for_update of grouped rows, or with `of`")
-    # The key of the document goes along with the columns.
-    at = max(n for n, stage in enumerate(stages) if "$project" in stage)
-    kept = {"$project": {**stages[at]["$project"], KEY: "$_id"}}
-    keyed = [*stages[:at], kept, *stages[at + 1 :]]
+    keyed = _keyed(stages)
     if query.select_for_update_skip_locked:
         return _lock_free(compiler, keyed, text)
     if query.select_for_update_nowait:
         return _lock_now(compiler, keyed, text)
 
+    tried = False
+
     def statement(session: Any) -> list[dict[str, Any]]:
-        # Who has waited looks again at which rows they are.
+        nonlocal keyed, tried
+        if tried:
+            # Who has waited looks again at which rows they are, those of subqueries too.
+            again = query.clone().get_compiler(connection=connection)
+            keyed = _keyed(again.pipeline())
+        tried = True
         rows = list(compiler._rows(session, keyed))
         _mark(compiler, [row[KEY] for row in rows], session)
         return rows
@@ -47,6 +51,13 @@ def lock(compiler: Any, stages: list[dict[str, Any]], text: str) -> list[dict[st
     locked: list[dict[str, Any]] = connection.run(statement, text)
     connection.has_written = connection.has_written or bool(locked)
     return locked
+
+
+def _keyed(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The key of the document goes along with the columns."""
+    at = max(n for n, stage in enumerate(stages) if "$project" in stage)
+    kept = {"$project": {**stages[at]["$project"], KEY: "$_id"}}
+    return [*stages[:at], kept, *stages[at + 1 :]]
 
 
 def _mark(compiler: Any, keys: list[Any], session: Any) -> None:

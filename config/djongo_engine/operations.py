@@ -5,6 +5,7 @@ On failure: Django's errors.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -36,12 +37,18 @@ class DatabaseOperations(Djongo):  # type: ignore[misc]
 
     compiler_module = "config.djongo_engine.compiler"
 
+    def bulk_batch_size(self, fields: Any, objs: Any) -> int:
+        """How many rows go into one statement."""
+        return 1000
+
     def adapt_datefield_value(self, value: Any) -> Any:
         """A day."""
         return values.bson_of(value)
 
     def adapt_datetimefield_value(self, value: Any) -> Any:
         """A moment."""
+        if isinstance(value, datetime) and value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
         return value if hasattr(value, "resolve_expression") else values.bson_of(value)
 
     def adapt_timefield_value(self, value: Any) -> Any:

@@ -20,6 +20,8 @@ class Scope:
         self.stages: list[dict[str, Any]] = []
         self.subqueries = 0
         self.joined = False
+        # Whether it asks for a column of the query around it.
+        self.correlated = False
         # After $group: what stands where in its documents.
         self.groups: list[tuple[Any, str]] = []
         self.grouped = False
@@ -43,11 +45,14 @@ class Scope:
         path = self.path(alias, column)
         if path is not None:
             return {"$ifNull": [f"${path}", NULL]} if alias != self.base else f"${path}"
-        scope = self.outer
+        scope, inner = self.outer, [self]
         while scope is not None:
             path = scope.path(alias, column)
             if path is not None:
+                for each in inner:
+                    each.correlated = True
                 return {"$ifNull": [f"$${scope.variable}.{path}", NULL]}
+            inner.append(scope)
             scope = scope.outer
         raise refused(f"a column of another query: {alias}.{column}")
 

@@ -50,21 +50,47 @@ def value(node: Any, scope: Scope) -> Any:
     return {"$ifNull": [{"$first": f"${name}.{column}"}, NULL]}
 
 
-def membership(node: Any, left: Any, scope: Scope) -> Any:
-    """IN: null if the left is, or if it is not found and there is a null."""
-    query = getattr(node.rhs, "query", node.rhs).clone()
+def listed(node: Any, scope: Scope) -> list[Any] | None:
+    """The values of IN (SELECT ...), asked for first; None if they depend on the row. Raises NotSupportedError."""
+    query = _of_one_column(node)
+    compiler = query.get_compiler(connection=scope.connection)
+    try:
+        pipeline = compiler.pipeline(outer=scope)
+    except EmptyResultSet:
+        return []
+    if compiler.scope.correlated:
+        return None
+    [name] = compiler.names
+    found: list[Any] = scope.connection.run(
+        lambda session: [row.get(name) for row in compiler._rows(session, pipeline)],
+        f"aggregate {compiler.collection_name} {pipeline}",
+    )
+    return found
+
+
+def _of_one_column(node: Any) -> Any:
+    query = getattr(node.rhs, "query", node.rhs)
     if not hasattr(query, "get_compiler"):
         raise refused(node)
-    query.clear_ordering(clear_default=True)
+    query = query.clone()
+    if not query.is_sliced:
+        query.clear_ordering(clear_default=True)
     if not query.has_select_fields:
         query.clear_select_clause()
         query.add_fields(["pk"])
-    try:
-        name, column = _looked_up(query, scope, [])
-    except EmptyResultSet:
-        return {"$literal": False}
-    values = f"${name}.{column}"
+    return query
+
+
+def membership(node: Any, left: Any, scope: Scope) -> Any:
+    """IN: null if the left is, or if it is not found and there is a null."""
+    known = listed(node, scope)
+    if known is not None:
+        values: Any = {"$literal": known}
+        size: Any = {"$literal": len(known)}
+    else:
+        name, column = _looked_up(_of_one_column(node), scope, [])
+        values, size = f"${name}.{column}", {"$size": f"${name}"}
     found = {"$in": [left, values]}
     unknown = {"$cond": [{"$in": [None, values]}, NULL, False]}
     sure = {"$cond": [logic.is_null(left), NULL, {"$cond": [found, True, unknown]}]}
-    return {"$cond": [{"$eq": [{"$size": f"${name}"}, 0]}, False, sure]}
+    return {"$cond": [{"$eq": [size, 0]}, False, sure]}

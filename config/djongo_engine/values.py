@@ -6,7 +6,7 @@ On failure: NotSupportedError for a value that has no form in BSON.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,8 @@ def bson_of(value: Any) -> Any:
         case None | bool() | int() | float() | str() | bytes() | Int64() | Decimal128():
             return value
         case datetime():
-            return stored(value if value.tzinfo else value.replace(tzinfo=UTC))
+            # One without a zone is the form of a day already.
+            return stored(value) if value.tzinfo else value
         case date():
             return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - BSON's are UTC
         case time():

@@ -8,6 +8,7 @@ On failure: TransactionManagementError outside of a transaction, OperationalErro
 from typing import Any
 
 from bson import ObjectId
+from django.core.exceptions import EmptyResultSet
 from django.db import OperationalError
 from django.db.transaction import TransactionManagementError
 from pymongo.errors import PyMongoError
@@ -42,7 +43,10 @@ def lock(compiler: Any, stages: list[dict[str, Any]], text: str) -> list[dict[st
         if tried:
             # Who has waited looks again at which rows they are, those of subqueries too.
             again = query.clone().get_compiler(connection=connection)
-            keyed = _keyed(again.pipeline())
+            try:
+                keyed = _keyed(again.pipeline())
+            except EmptyResultSet:
+                return []
         tried = True
         rows = list(compiler._rows(session, keyed))
         _mark(compiler, [row[KEY] for row in rows], session)

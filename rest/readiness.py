@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from django.db import Error as DatabaseError
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
+from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
 from caching import node

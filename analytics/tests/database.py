@@ -4,6 +4,8 @@ Promise: the default one, unless a router says otherwise.
 On failure: nothing can fail here.
 """
 
+from typing import Any
+
 from django.db import connections, router, transaction
 from django.db.models import Model
 from django.utils.connection import ConnectionProxy
@@ -11,7 +13,7 @@ from django.utils.connection import ConnectionProxy
 from analytics.models import Order
 
 ALIAS = router.db_for_write(Order)
-connection = ConnectionProxy(connections, ALIAS)
+connection: Any = ConnectionProxy(connections, ALIAS)
 
 
 def atomic() -> transaction.Atomic:

@@ -4,13 +4,15 @@ Promise: the default one, unless a router says otherwise.
 On failure: nothing can fail here.
 """
 
+from typing import Any
+
 from django.db import connections, router, transaction
 from django.utils.connection import ConnectionProxy
 
 from catalog.models import Product
 
 ALIAS = router.db_for_write(Product)
-connection = ConnectionProxy(connections, ALIAS)
+connection: Any = ConnectionProxy(connections, ALIAS)
 
 
 def atomic() -> transaction.Atomic:

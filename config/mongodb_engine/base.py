@@ -1,9 +1,9 @@
 """The connection: transactions on a replica set, a session each.
 
 Promises: `atomic` is one transaction of MongoDB that sees one moment, taken at its first statement; a write
-outside of one is all or nothing too. There are no savepoints: an error inside of an inner `atomic` undoes the
-outer one. A statement that another transaction's write stands in the way of waits up to `PATIENCE` seconds, by
-beginning the transaction anew, as long as that has written and locked nothing.
+outside of one is all or nothing too. There are no savepoints: an error inside of an inner `atomic` undoes
+the outer one. A statement that another transaction's write stands in the way of waits up to
+`PATIENCE` seconds, by beginning the transaction anew, as long as that has written and locked nothing.
 On failure: Django's errors; OperationalError where that wait is over, or beginning anew would lose something.
 """
 
@@ -178,8 +178,9 @@ _inherited: list[Any] = []
 
 def _leave_clients() -> None:
     """Have a forked process connect by itself."""
-    _inherited.extend(DatabaseWrapper._connection_pools.values())
-    DatabaseWrapper._connection_pools.clear()
+    pools = DatabaseWrapper._connection_pools  # noqa: SLF001 - the backend has no name for it
+    _inherited.extend(pools.values())
+    pools.clear()
     for connection in connections.all(initialized_only=True):
         if isinstance(connection, DatabaseWrapper):
             _inherited.append(connection.session)

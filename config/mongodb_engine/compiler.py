@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import NotSupportedError
 from django.db.models import Sum
+from django.db.models.constants import OnConflict
 from django.db.models.expressions import Func
 from django.db.models.sql import Query as Select
 from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
@@ -133,12 +134,17 @@ class SQLInsertCompiler(backend.SQLInsertCompiler, SQLCompiler):
         else:
             keys = upserts.keys(self.query.get_meta(), conflict, self.query.unique_fields)
             columns = [field.column for field in self.query.update_fields or ()]
-            operations = [upserts.operation(doc, keys, columns) for doc in docs]
-            connection.run(
-                lambda session: collection.bulk_write(operations, session=session),
-                text,
-                writes=True,
-            )
+
+            def insert(session: Any) -> None:
+                if conflict == OnConflict.IGNORE:
+                    free = upserts.without_conflicts(docs, keys, collection, session)
+                    if free:
+                        self._insert_all(free, session)
+                    return
+                operations = [upserts.operation(dict(doc), keys, columns) for doc in docs]
+                collection.bulk_write(operations, session=session)
+
+            connection.run(insert, text, writes=True)
             if returning_fields:
                 [key] = keys
                 return self._ids(docs, key)
@@ -210,9 +216,9 @@ class SQLUpdateCompiler(backend.SQLUpdateCompiler, SQLCompiler):
         """How many rows match, as SQL counts."""
         collection, rows = self.collection, self.found.rows()
         matched: int = self.connection.run(
-            lambda session: collection.update_many(
-                rows(session), pipeline, session=session
-            ).matched_count,
+            lambda session: (
+                collection.update_many(rows(session), pipeline, session=session).matched_count
+            ),
             f"update {collection.name}",
             writes=True,
         )
@@ -235,7 +241,7 @@ class SQLDeleteCompiler(backend.SQLDeleteCompiler, SQLCompiler):
                 alias: int(alias == table) for alias in self.query.alias_map
             }
             self.query.add_filter("pk__in", [row[0] for chunk in found for row in chunk])
-            self.single_alias = True
+            self.__dict__["single_alias"] = True
         deleted: int = super().execute_sql(result_type)
         return deleted
 

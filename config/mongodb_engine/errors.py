@@ -1,7 +1,7 @@
 """MongoDB's errors as Django's.
 
-Promise: a row that is refused is an IntegrityError, a server that cannot answer now an OperationalError, as is
-a transaction that another one's write stood in the way of; the error of the driver is the cause.
+Promise: a row that is refused is an IntegrityError, a server that cannot answer now an OperationalError, as
+is a transaction that another one's write stood in the way of; the error of the driver is the cause.
 On failure: nothing can fail here.
 """
 

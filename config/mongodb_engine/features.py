@@ -21,6 +21,7 @@ class DatabaseFeatures(Backend):
     supports_table_check_constraints = True
     # Asked by Django's TestCase alone, which means savepoints by it: tests are flushed here, not rolled back.
     supports_transactions = False
+    supports_expression_indexes = True
     can_rollback_ddl = False
     # Ids are looked for before an update that joins.
     update_can_self_select = False

@@ -23,6 +23,7 @@ from django.db.models.functions import (
 from django.db.models.functions.datetime import TruncBase
 from django_mongodb_backend import functions as backend
 from django_mongodb_backend.fields.duration import _get_db_prep_value as _duration_of_django
+from django_mongodb_backend.functions import _trunc_convert_value as _trunc_value_of_django
 from django_mongodb_backend.query_utils import process_lhs
 
 from config.mongodb_engine.moments import THOUSAND, as_date, from_date
@@ -106,7 +107,7 @@ def _trunc(self: TruncBase, compiler: Any, connection: Any) -> Any:
 
 def _trunc_value(self: TruncBase, value: Any, expression: Any, connection: Any) -> Any:
     if connection.vendor != "mongodb":
-        return backend._trunc_convert_value(self, value, expression, connection)
+        return _trunc_value_of_django(self, value, expression, connection)
     if isinstance(self.output_field, DateTimeField):
         return value.astimezone(self.tzinfo) if value is not None and self.tzinfo else value
     return value.date() if isinstance(value, datetime) else value

@@ -1,8 +1,8 @@
 """Comparisons in which the backend's answers differ from SQL's, or take too long.
 
-Promises: texts are compared to their very end, where `$` would also match before a line break; `IN` a subquery
-that does not refer to the outer query is answered from an index, its rows looked for first, up to `MOST`; and
-`NOT IN` one that has a null is true of nothing.
+Promises: texts are compared to their very end, where `$` would also match before a line break; `IN` a
+subquery that does not refer to the outer query is answered from an index, its rows looked for first, up to
+`MOST`; and `NOT IN` one that has a null is true of nothing.
 On failure: Django's errors.
 """
 

@@ -1,7 +1,7 @@
 """Collections and their indexes; CHECK and NOT NULL as a validator of each.
 
-Promises: what a CHECK refuses in SQL is refused here by MongoDB itself, whoever writes; a unique index is used
-by queries too. An index by expressions is made if these are columns, and not otherwise.
+Promises: what a CHECK refuses in SQL is refused here by MongoDB itself, whoever writes; a unique index is
+used by queries too. An index by expressions is made if these are columns, and not otherwise.
 On failure: Django's errors; NotSupportedError for a CHECK that has no expression of MongoDB.
 """
 
@@ -60,7 +60,8 @@ class DatabaseSchemaEditor(Backend):
         else:
             options: dict[str, Any] = {"unique": True} if unique else {}
             if index.condition is not None:
-                options["partialFilterExpression"] = index._get_condition_mql(model, self)
+                condition = index._get_condition_mql  # noqa: SLF001 - the backend's
+                options["partialFilterExpression"] = condition(model, self)
             self.get_collection(model._meta.db_table).create_indexes(
                 [IndexModel(keys, name=index.name, **options)]
             )
@@ -93,7 +94,8 @@ class DatabaseSchemaEditor(Backend):
 
     def _condition(self, model: Any, constraint: CheckConstraint) -> list[Any]:
         query = Query(model=model, alias_cols=False)
-        where = query.build_where(constraint.condition)
+        condition: Any = constraint.condition
+        where = query.build_where(condition)
         try:
             mql = where.as_mql(query.get_compiler(connection=self.connection), self.connection)
         except FullResultSet:

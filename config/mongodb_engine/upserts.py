@@ -1,7 +1,7 @@
-"""Inserts that find their row there: one operation a row, which MongoDB decides in one step.
+"""Inserts that find their row there: looked for first, or written over in one operation a row.
 
-Promises: `ignore_conflicts` leaves a row as it is whose id or unique values are taken, `update_conflicts` writes
-the given columns over it. A null conflicts with nothing.
+Promises: `ignore_conflicts` leaves a row as it is whose id or unique values are taken, `update_conflicts`
+writes the given columns over it. A null conflicts with nothing.
 On failure: NotSupportedError for unique constraints that have conditions or expressions.
 """
 
@@ -19,7 +19,7 @@ def keys(meta: Any, conflict: OnConflict, unique_fields: Any) -> list[Key]:
     """The columns a conflict is about: of `update_conflicts` those given, else all that are unique."""
     if conflict == OnConflict.UPDATE:
         return [tuple(field.column for field in unique_fields)]
-    found = [(field.column,) for field in meta.local_concrete_fields if field.unique]
+    found: list[Key] = [(field.column,) for field in meta.local_concrete_fields if field.unique]
     found += [_columns(meta, names) for names in meta.unique_together]
     for constraint in meta.constraints:
         if isinstance(constraint, UniqueConstraint):
@@ -33,6 +33,28 @@ def keys(meta: Any, conflict: OnConflict, unique_fields: Any) -> list[Key]:
 
 def _columns(meta: Any, names: Any) -> Key:
     return tuple(meta.get_field(name).column for name in names)
+
+
+def without_conflicts(
+    docs: list[dict[str, Any]], keys: list[Key], collection: Any, session: Any
+) -> list[dict[str, Any]]:
+    """Those rows that conflict neither with rows that are there nor with one before them."""
+    taken: dict[Key, set[tuple[Any, ...]]] = {}
+    for key in keys:
+        among = {column: {"$in": list({doc[column] for doc in docs})} for column in key}
+        found = collection.aggregate(
+            [{"$match": among}, {"$project": dict.fromkeys(key, 1)}], session=session
+        )
+        taken[key] = {tuple(row.get(column) for column in key) for row in found}
+    free = []
+    for doc in docs:
+        values = {key: tuple(doc[column] for column in key) for key in keys}
+        if any(values[key] in taken[key] for key in keys if None not in values[key]):
+            continue
+        for key in keys:
+            taken[key].add(values[key])
+        free.append(doc)
+    return free
 
 
 def operation(doc: dict[str, Any], keys: list[Key], columns: list[str]) -> Any:

@@ -20,9 +20,9 @@ class Command(Migrate):
         super().add_arguments(parser)
         parser.set_defaults(database=None)
 
-    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+    def get_check_kwargs(self, options: dict[str, Any]) -> Any:
         """Check those that are migrated."""
-        kwargs: dict[str, Any] = super().get_check_kwargs({**options, "database": DEFAULT_DB_ALIAS})
+        kwargs: Any = super().get_check_kwargs({**options, "database": DEFAULT_DB_ALIAS})
         return {**kwargs, "databases": _databases(options)}
 
     def handle(self, *args: Any, **options: Any) -> None:

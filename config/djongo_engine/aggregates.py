@@ -63,5 +63,3 @@ def empty(fields: dict[str, Any]) -> dict[str, Any]:
         name: 0 if "$sum" in made else [] if "$addToSet" in made else None
         for name, made in fields.items()
     }
-
-

@@ -1,6 +1,7 @@
 """The connection that Django has for ENGINE `config.djongo_engine`.
 
-Promises: transactions as transactions.py says; closing it leaves the client open, which is a pool of the process.
+Promises: transactions as transactions.py says; closing it leaves the client open, which is a pool of the
+process.
 On failure: Django's database errors.
 """
 

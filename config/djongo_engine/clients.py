@@ -1,6 +1,7 @@
 """One client of MongoDB a process and address: it is a pool that all threads share.
 
-Promise: a forked process makes its own; that of its parent is kept and never used, as its sockets are that one's.
+Promise: a forked process makes its own; that of its parent is kept and never used, as its sockets are
+that one's.
 On failure: pymongo's errors of a bad address.
 """
 

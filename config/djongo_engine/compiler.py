@@ -1,7 +1,7 @@
 """What Django's compilers are to SQL, these are to pipelines.
 
-Promises: Django's own code finds the columns, groups and order of a query; pipeline.py makes stages of them. A
-query that has no rows for sure does not reach the server.
+Promises: Django's own code finds the columns, groups and order of a query; pipeline.py makes stages of
+them. A query that has no rows for sure does not reach the server.
 On failure: NotSupportedError for what is not understood, else Django's database errors.
 """
 
@@ -36,7 +36,8 @@ class _Pipelines:
     names: list[str]
     collection_name: str
 
-    def _rows(self, session: Any, stages: list[dict[str, Any]]) -> Any:
+    def rows_of(self, session: Any, stages: list[dict[str, Any]]) -> Any:
+        """The cursor of a pipeline."""
         collection = self.connection.get_collection(self.collection_name)
         return collection.aggregate(stages, session=session, allowDiskUse=True)
 
@@ -130,10 +131,10 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
         if self.query.select_for_update and self.connection.features.has_select_for_update:
             rows = locks.lock(self, stages, text)
         elif chunked_fetch and result_type == MULTI:
-            cursor = self.connection.run(lambda session: self._rows(session, stages), text)
+            cursor = self.connection.run(lambda session: self.rows_of(session, stages), text)
             return self._chunks(cursor, chunk_size)
         else:
-            rows = self.connection.run(lambda session: list(self._rows(session, stages)), text)
+            rows = self.connection.run(lambda session: list(self.rows_of(session, stages)), text)
         found = [self._tuple(row) for row in rows]
         if result_type == SINGLE:
             return found[0] if found else None
@@ -183,5 +184,5 @@ class SQLAggregateCompiler(_Pipelines, django.SQLAggregateCompiler):
         except EmptyResultSet:
             return None
         text = f"aggregate {self.collection_name} {stages}"
-        rows = self.connection.run(lambda session: list(self._rows(session, stages)), text)
+        rows = self.connection.run(lambda session: list(self.rows_of(session, stages)), text)
         return self._tuple(rows[0])

@@ -1,7 +1,7 @@
 """WHERE as a filter of MongoDB, which its indexes serve.
 
-Promise: `when(node, True)` is met by exactly the rows where SQL's condition is true, `when(node, False)` by those
-where it is false; a row where it is null meets neither.
+Promise: `when(node, True)` is met by exactly the rows where SQL's condition is true, `when(node, False)`
+by those where it is false; a row where it is null meets neither.
 On failure: NotSupportedError; EmptyResultSet and FullResultSet never leave here.
 """
 

@@ -4,8 +4,6 @@ Promise: it begins empty and is dropped at the end, unless it is to be kept.
 On failure: Django's database errors.
 """
 
-from typing import Any
-
 from django.db.backends.base.creation import BaseDatabaseCreation
 
 

@@ -1,7 +1,7 @@
 """Django's expressions as MongoDB's.
 
-Promises: null where SQL's is; each kind has its one function in the tables here and in functions.py and dates.py,
-looked up by its exact class, so that a subclass with a meaning of its own is not taken for it.
+Promises: null where SQL's is; each kind has its one function in the tables here and in functions.py and
+dates.py, looked up by its exact class, so that a subclass with a meaning of its own is not taken for it.
 On failure: NotSupportedError that names the expression.
 """
 

@@ -66,11 +66,16 @@ def _cast(node: Any, scope: Scope) -> Any:
     [source] = node.get_source_expressions()
     given, wanted = source.output_field, node.output_field
     mql = expressions.translate(source, scope)
-    if isinstance(given, models.IntegerField | models.FloatField) and type(wanted) is models.FloatField:
+    if (
+        isinstance(given, models.IntegerField | models.FloatField)
+        and type(wanted) is models.FloatField
+    ):
         return {"$toDouble": mql}
     if isinstance(given, models.IntegerField) and isinstance(wanted, models.IntegerField):
         return mql
-    if isinstance(given, models.IntegerField) and isinstance(wanted, models.CharField | models.TextField):
+    if isinstance(given, models.IntegerField) and isinstance(
+        wanted, models.CharField | models.TextField
+    ):
         return {"$toString": mql}
     raise refused(node)
 

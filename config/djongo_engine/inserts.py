@@ -1,7 +1,7 @@
 """INSERT, also of rows that may be there.
 
-Promises: every column is stored, null if it was not given; ids that are left to the database come from a sequence.
-All rows or none.
+Promises: every column is stored, null if it was not given; ids that are left to the database come from a
+sequence. All rows or none.
 On failure: IntegrityError, NotSupportedError for values that are expressions.
 """
 
@@ -43,7 +43,8 @@ class SQLInsertCompiler(django.SQLInsertCompiler):
         query = self.query
         keys = upserts.keys(meta, query.on_conflict, query.unique_fields)
         columns = [
-            f.column for f in (meta.get_field(getattr(f, "name", f)) for f in query.update_fields or ())
+            f.column
+            for f in (meta.get_field(getattr(f, "name", f)) for f in query.update_fields or ())
         ]
         self.connection.run(
             lambda session: collection.bulk_write(

@@ -19,9 +19,7 @@ class DatabaseIntrospection(Djongo):  # type: ignore[misc]
         """The collections."""
         with self.connection.wrap_database_errors:
             names = self.connection.get_database().list_collection_names()
-        return [
-            TableInfo(name, "t") for name in names if name not in (COLLECTION, "system.views")
-        ]
+        return [TableInfo(name, "t") for name in names if name not in (COLLECTION, "system.views")]
 
     def get_sequences(self, cursor: Any, table_name: str, table_fields: Any = ()) -> list[Any]:
         """None that anybody has to reset."""

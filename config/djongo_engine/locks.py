@@ -48,7 +48,7 @@ def lock(compiler: Any, stages: list[dict[str, Any]], text: str) -> list[dict[st
             except EmptyResultSet:
                 return []
         tried = True
-        rows = list(compiler._rows(session, keyed))
+        rows = list(compiler.rows_of(session, keyed))
         _mark(compiler, [row[KEY] for row in rows], session)
         return rows
 
@@ -84,7 +84,7 @@ def _try(compiler: Any, keys: list[Any]) -> PyMongoError | None:
 
 def _lock_now(compiler: Any, stages: Any, text: str) -> list[dict[str, Any]]:
     connection = compiler.connection
-    rows = connection.run(lambda session: list(compiler._rows(session, stages)), text)
+    rows = connection.run(lambda session: list(compiler.rows_of(session, stages)), text)
     with connection.wrap_database_errors:
         trouble = _try(compiler, [row[KEY] for row in rows])
     if trouble is not None:
@@ -96,7 +96,7 @@ def _lock_now(compiler: Any, stages: Any, text: str) -> list[dict[str, Any]]:
 
 def _lock_free(compiler: Any, stages: Any, text: str) -> list[dict[str, Any]]:
     connection = compiler.connection
-    rows = connection.run(lambda session: list(compiler._rows(session, stages)), text)
+    rows = connection.run(lambda session: list(compiler.rows_of(session, stages)), text)
     with connection.wrap_database_errors:
         if _try(compiler, [row[KEY] for row in rows]) is None:
             connection.has_written = connection.has_written or bool(rows)
@@ -116,6 +116,6 @@ def _lock_free(compiler: Any, stages: Any, text: str) -> list[dict[str, Any]]:
             connection.begin_anew()
             return []
         # As they are in the transaction that has locked them.
-        found = list(compiler._rows(connection.session, stages))
+        found = list(compiler.rows_of(connection.session, stages))
     connection.has_written = bool(free)
     return [row for row in found if row[KEY] in keys]

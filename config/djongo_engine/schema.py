@@ -1,7 +1,7 @@
 """Collections and their indexes; CHECK and NOT NULL as a validator of each.
 
-Promises: what a CHECK refuses in SQL is refused here by MongoDB itself, whoever writes. An index by expressions is
-made if these are columns, and not otherwise.
+Promises: what a CHECK refuses in SQL is refused here by MongoDB itself, whoever writes. An index by
+expressions is made if these are columns, and not otherwise.
 On failure: Django's errors; NotSupportedError for an alteration that has to convert what is stored.
 """
 

@@ -1,6 +1,7 @@
 """Subqueries: a look-up of its own before the stage that asks for it.
 
-Promise: `Exists`, `Subquery` and `IN (SELECT ...)` are what SQL says they are, nulls and the row around included.
+Promise: `Exists`, `Subquery` and `IN (SELECT ...)` are what SQL says they are, nulls and the row around
+included.
 On failure: NotSupportedError.
 """
 
@@ -51,7 +52,7 @@ def value(node: Any, scope: Scope) -> Any:
 
 
 def listed(node: Any, scope: Scope) -> list[Any] | None:
-    """The values of IN (SELECT ...), asked for first; None if they depend on the row. Raises NotSupportedError."""
+    """The values of IN (SELECT ...), asked for first; None if they depend on the row."""
     query = _of_one_column(node)
     compiler = query.get_compiler(connection=scope.connection)
     try:
@@ -62,7 +63,7 @@ def listed(node: Any, scope: Scope) -> list[Any] | None:
         return None
     [name] = compiler.names
     found: list[Any] = scope.connection.run(
-        lambda session: [row.get(name) for row in compiler._rows(session, pipeline)],
+        lambda session: [row.get(name) for row in compiler.rows_of(session, pipeline)],
         f"aggregate {compiler.collection_name} {pipeline}",
     )
     return found

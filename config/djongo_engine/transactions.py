@@ -1,10 +1,11 @@
 """Transactions on a replica set, a session a connection.
 
-Promises: `atomic` is one transaction that sees one moment, taken at its first statement; a write outside of one is
-all or nothing too. There are no savepoints: an error inside of an inner `atomic` undoes the outer one. A
-statement that another transaction's write stands in the way of waits up to `PATIENCE` seconds, by beginning
-the transaction anew, as long as that has written and locked nothing.
-On failure: Django's errors; OperationalError where that wait is over, or beginning anew would lose something.
+Promises: `atomic` is one transaction that sees one moment, taken at its first statement; a write outside
+of one is all or nothing too. There are no savepoints: an error inside of an inner `atomic` undoes the
+outer one. A statement that another transaction's write stands in the way of waits up to `PATIENCE`
+seconds, by beginning the transaction anew, as long as that has written and locked nothing.
+On failure: Django's errors; OperationalError where that wait is over, or beginning anew would lose
+something.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Python's values as BSON, and back.
 
-Promises: moments are whole microseconds since 1970, times of the day since midnight, decimals Decimal128, days
-dates of BSON at midnight UTC: each exact, and in the order of SQL.
+Promises: moments are whole microseconds since 1970, times of the day since midnight, decimals Decimal128,
+days dates of BSON at midnight UTC: each exact, and in the order of SQL.
 On failure: NotSupportedError for a value that has no form in BSON.
 """
 

@@ -34,7 +34,7 @@ def _found(compiler: Any, scope: Scope) -> dict[str, Any]:
     pipeline = rows.pipeline()
     [name] = rows.names
     found = compiler.connection.run(
-        lambda session: [row[name] for row in rows._rows(session, pipeline)],
+        lambda session: [row[name] for row in rows.rows_of(session, pipeline)],
         f"aggregate {rows.collection_name} {pipeline}",
     )
     return {query.get_meta().pk.column: {"$in": found}}
@@ -55,7 +55,9 @@ class SQLUpdateCompiler(django.SQLUpdateCompiler):
             found = _found(self, scope)
         except EmptyResultSet:
             return 0
-        values = {field.column: self._value(field, value, scope) for field, _, value in query.values}
+        values = {
+            field.column: self._value(field, value, scope) for field, _, value in query.values
+        }
         if scope.stages:
             raise refused("an update by a subquery")
         table = query.get_meta().db_table

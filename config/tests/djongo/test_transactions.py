@@ -87,9 +87,7 @@ def test_an_id_that_is_taken_is_refused(make_product: MakeProduct) -> None:
     with pytest.raises(IntegrityError):
         make_product()
     with pytest.raises(services.ProductExists):
-        services.create_product(
-            id="prod_ice", name="Again", price=Decimal(1), category="grocery"
-        )
+        services.create_product(id="prod_ice", name="Again", price=Decimal(1), category="grocery")
     with pytest.raises(IntegrityError), atomic():
         make_product("prod_two")
         make_product()

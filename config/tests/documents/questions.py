@@ -11,8 +11,22 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.models import (
-    Avg, Case, Count, DecimalField, Exists, F, IntegerField, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum,
-    Value, When,
+    Avg,
+    Case,
+    Count,
+    DecimalField,
+    Exists,
+    F,
+    IntegerField,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
 )  # fmt: skip
 from django.db.models import functions as fn
 
@@ -136,7 +150,17 @@ def _leaf(rng: random.Random, model: Any) -> tuple[str, Any]:
         return name, rng.random() < 0.5
     value = _value(rng, kind)
     if kind is TEXT:
-        found = ["exact", "contains", "icontains", "startswith", "istartswith", "endswith", "iexact", "gt", "in"]
+        found = [
+            "exact",
+            "contains",
+            "icontains",
+            "startswith",
+            "istartswith",
+            "endswith",
+            "iexact",
+            "gt",
+            "in",
+        ]
         lookup = rng.choice(found)
     else:
         lookup = rng.choice(["exact", "gt", "gte", "lt", "lte", "in", "range"])
@@ -186,21 +210,33 @@ def common(seed: int) -> Answer:
     def answer(using: str) -> Any:
         rng.setstate(state)
         rows = model.objects.using(using).filter(where)
-        fields = [f.attname for f in model._meta.concrete_fields if f.name not in {"created_at", "updated_at"}]
+        fields = [
+            f.attname
+            for f in model._meta.concrete_fields
+            if f.name not in {"created_at", "updated_at"}
+        ]
         match kind:
             case 0:
                 return rows.count()
             case 1:
                 return rows.exists()
             case 2:
-                return _plain(rows.aggregate(Sum(name), Avg(name), Min("pk"), Max(name), n=Count("*")))
+                return _plain(
+                    rows.aggregate(Sum(name), Avg(name), Min("pk"), Max(name), n=Count("*"))
+                )
             case 3:
                 by = rng.choice(TEXT[model])
-                return list(rows.order_by().values_list(by).annotate(Count("pk"), Sum(name)).order_by(by))
+                return list(
+                    rows.order_by().values_list(by).annotate(Count("pk"), Sum(name)).order_by(by)
+                )
             case 4:
                 return list(rows.order_by().values_list(name, flat=True).distinct().order_by(name))
             case 5 if model is Product:
-                return list(rows.select_related("category").order_by("pk").values_list("pk", "category__name"))
+                return list(
+                    rows.select_related("category")
+                    .order_by("pk")
+                    .values_list("pk", "category__name")
+                )
             case 5 if MONEY[model]:
                 return _plain(rows.aggregate(Sum(MONEY[model][0]), Min(MONEY[model][0])))
             case 6 if MOMENTS[model]:
@@ -245,10 +281,14 @@ def _of_categories(rows: Any, where: Q, kind: int, amount: int, using: str) -> A
             top = Subquery(products.order_by("-stock", "pk").values("name")[:1])
             return list(rows.annotate(top=top).order_by("top", "pk").values_list("pk", "top"))
         case 4:
-            found = rows.annotate(n=Count("products"), s=Sum("products__stock")).filter(n__gt=amount * 4)
+            found = rows.annotate(n=Count("products"), s=Sum("products__stock")).filter(
+                n__gt=amount * 4
+            )
             return list(found.order_by("-n", "pk").values_list("pk", "n", "s"))
         case 5:
-            return list(rows.exclude(products__stock__gt=amount * 10).order_by("pk").values_list("pk"))
+            return list(
+                rows.exclude(products__stock__gt=amount * 10).order_by("pk").values_list("pk")
+            )
     return list(rows.filter(products__stock=amount).distinct().order_by("pk").values_list("pk"))
 
 
@@ -257,10 +297,14 @@ def _expressed(rows: Any, whole: str, kind: int, amount: int, using: str) -> Any
     text = "name" if rows.model is Product else "customer"
     match kind:
         case 0:
-            return order.annotate(x=F(whole) * 2 - amount).filter(x__gt=amount).values_list("pk", "x")
+            return (
+                order.annotate(x=F(whole) * 2 - amount).filter(x__gt=amount).values_list("pk", "x")
+            )
         case 1:
             found = Case(
-                When(**{f"{whole}__gt": amount}, then=Value(1)), default=Value(None), output_field=IntegerField()
+                When(**{f"{whole}__gt": amount}, then=Value(1)),
+                default=Value(None),
+                output_field=IntegerField(),
             )
             return order.annotate(x=found).exclude(x=2).order_by("x", "pk").values_list("pk", "x")
         case 2:
@@ -268,13 +312,23 @@ def _expressed(rows: Any, whole: str, kind: int, amount: int, using: str) -> Any
         case 3:
             return order.filter(**{f"{whole}__gt": F(whole) / (amount + 1)}).values_list("pk")
         case 4:
-            return order.annotate(x=F(whole) / amount if amount else F(whole) % 3).values_list("pk", "x")
+            return order.annotate(x=F(whole) / amount if amount else F(whole) % 3).values_list(
+                "pk", "x"
+            )
         case 5:
-            return order.annotate(x=fn.Concat(text, Value("-"), "id")).filter(x__icontains="e-").values_list("x")
+            return (
+                order.annotate(x=fn.Concat(text, Value("-"), "id"))
+                .filter(x__icontains="e-")
+                .values_list("x")
+            )
         case 6:
-            return order.annotate(x=fn.Coalesce(fn.NullIf(text, Value("ada")), Value("none"))).values_list("x")
+            return order.annotate(
+                x=fn.Coalesce(fn.NullIf(text, Value("ada")), Value("none"))
+            ).values_list("x")
         case 7:
-            return order.annotate(x=fn.Greatest(whole, Value(amount)), y=fn.Least(whole, Value(2))).values_list("x", "y")
+            return order.annotate(
+                x=fn.Greatest(whole, Value(amount)), y=fn.Least(whole, Value(2))
+            ).values_list("x", "y")
         case 8 if rows.model is Order:
             grouped = rows.order_by().annotate(m=fn.TruncWeek("created_at")).values_list("m")
             return grouped.annotate(Count("pk"), Count("customer", distinct=True)).order_by("m")
@@ -286,13 +340,19 @@ def _expressed(rows: Any, whole: str, kind: int, amount: int, using: str) -> Any
             inside = Category.objects.using(using).filter(name__gt="c").values("pk")
             return order.exclude(category__in=inside).values_list("pk")
         case 11 if rows.model is Product:
-            grouped = rows.order_by().values_list("category__name").annotate(n=Count("pk"), s=Avg("stock"))
+            grouped = (
+                rows.order_by()
+                .values_list("category__name")
+                .annotate(n=Count("pk"), s=Avg("stock"))
+            )
             return grouped.filter(n__gt=amount).order_by("category__name")
         case 12:
             return [rows.annotate(x=F(whole) + 1).aggregate(Sum("x"), Count("x", distinct=True))]
         case 13 if rows.model is Product:
             money = DecimalField(max_digits=20, decimal_places=2)
-            return order.annotate(x=Sum(F("price") * F("stock"), output_field=money)).values_list("pk", "x")
+            return order.annotate(x=Sum(F("price") * F("stock"), output_field=money)).values_list(
+                "pk", "x"
+            )
     return order.filter(**{f"{text}__in": rows.values(text)}).values_list("pk")
 
 

@@ -1,7 +1,7 @@
 """The engine of documents answers as SQLite does: each question to both, on the same rows.
 
-A test of 2,000 questions a kind is part of the suite; QUESTIONS=20000 in the environment is the whole proof, as
-.ci/run asks for it. Each failing seed is printed.
+A test of 2,000 questions a kind is part of the suite; QUESTIONS=20000 in the environment is the whole
+proof, as .ci/run asks for it. Each failing seed is printed.
 """
 
 import os
@@ -58,5 +58,3 @@ def test_no_answer_differs(sqlite: str, ask: Callable[[int], Answer], may_refuse
     print(f"{ask.__name__}: {QUESTIONS} asked, {sum(refused.values())} refused", refused)  # noqa: T201
     assert not different, f"{len(different)} differ; first: {different[:3]}"
     assert may_refuse or not refused
-
-

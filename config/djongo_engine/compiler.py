@@ -87,12 +87,12 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
     def pipeline(self, outer: Scope | None = None) -> list[dict[str, Any]]:
         """The stages. Raises NotSupportedError, EmptyResultSet."""
         query = self.query
-        if query.combinator or query.extra or query.distinct_fields or query.explain_info:
-            raise refused("UNION and the like, extra(), DISTINCT ON and EXPLAIN")
+        if query.combinator or query.extra or query.distinct_fields:
+            raise refused("UNION and the like, extra(), and DISTINCT ON")
         if query.is_empty():
             raise EmptyResultSet
         extra, order_by, groups = self.pre_sql_setup()
-        if self.qualify is not None:
+        if getattr(self, "qualify", None) is not None:
             raise refused("a filter by a window function")
         columns = [
             (alias or f"c{number}", node)

@@ -11,7 +11,7 @@ class DatabaseCreation(BaseDatabaseCreation):
     """See Django's BaseDatabaseCreation."""
 
     def _create_test_db(self, verbosity: int, autoclobber: bool, keepdb: bool = False) -> str:
-        name = self._get_test_db_name()
+        name: str = self._get_test_db_name()
         if not keepdb:
             self._destroy_test_db(name, verbosity)
         return name

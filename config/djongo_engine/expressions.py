@@ -70,7 +70,7 @@ def _inner(node: Any, scope: Scope) -> Any:
     return translate(node.expression, scope)
 
 
-def _not(node: django.NegatedExpression, scope: Scope) -> Any:
+def _not(node: Any, scope: Scope) -> Any:
     return logic.negated(condition(node.expression, scope))
 
 

@@ -45,7 +45,8 @@ def _collect(node: Any, found: list[Any]) -> None:
 
 def filtered(where: Any, scope: Scope, joined: list[Any]) -> list[Stage]:
     """The stages of WHERE and of the joins: what needs no join comes first, where indexes serve it."""
-    early, late = [], []
+    early: list[Any] = []
+    late: list[Any] = []
     whole = where is None or where.negated or where.connector != "AND"
     for child in ([where] if where is not None else []) if whole else where.children:
         scope.joined, stages = False, len(scope.stages)

@@ -44,7 +44,8 @@ class Transactions:
         """
 
         def execute(_text: str, _params: Any, _many: bool, _context: Any) -> T:
-            return self._run(statement, writes)
+            found: T = self._run(statement, writes)
+            return found
 
         wrapped: Callable[..., T] = execute
         for wrapper in reversed(self.execute_wrappers):

@@ -103,7 +103,8 @@ def test_a_row_that_is_not_valid_is_refused_by_the_server(
         Product.objects.update(**values)
     with pytest.raises(IntegrityError):
         make_product("prod_bad", **values)
-    rows = connections[DOCUMENTS].get_collection(Product._meta.db_table)
+    documents: Any = connections[DOCUMENTS]
+    rows = documents.get_collection(Product._meta.db_table)
     with pytest.raises(Exception, match="failed validation"):
         rows.update_one({"id": product.pk}, {"$set": {"stock": -1}})
     assert Product.objects.values_list("stock", flat=True).get() == 5
@@ -167,7 +168,8 @@ def test_who_is_locked_out_waits_or_says_so_or_goes_past(make_product: MakeProdu
     def wait() -> int:
         with atomic():
             row = Product.objects.select_for_update().get(pk="prod_ice")
-            return row.stock
+            stock: int = row.stock
+            return stock
 
     with ThreadPoolExecutor(1) as pool:
         with atomic():

@@ -203,7 +203,7 @@ def _sliced(rng: random.Random, rows: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
 def common(seed: int) -> Answer:
     """What the apps, the admin and DRF filters ask."""
     rng = random.Random(seed)
-    model = rng.choice(MODELS)
+    model: Any = rng.choice(MODELS)
     where, kind, name = condition(rng, model), rng.randrange(9), rng.choice(WHOLE[model])
     state = rng.getstate()
 
@@ -251,7 +251,7 @@ def common(seed: int) -> Answer:
 def wider(seed: int) -> Answer:
     """What anybody may ask: expressions, joins, subqueries."""
     rng = random.Random(seed)
-    model = rng.choice([Product, Product, Order, Category])
+    model: Any = rng.choice([Product, Product, Order, Category])
     where = condition(rng, Product if model is Category else model, 1)
     kind, amount = rng.randrange(14), rng.randrange(4)
     state = rng.getstate()
@@ -349,7 +349,7 @@ def _expressed(rows: Any, whole: str, kind: int, amount: int, using: str) -> Any
         case 12:
             return [rows.annotate(x=F(whole) + 1).aggregate(Sum("x"), Count("x", distinct=True))]
         case 13 if rows.model is Product:
-            money = DecimalField(max_digits=20, decimal_places=2)
+            money: Any = DecimalField(max_digits=20, decimal_places=2)
             return order.annotate(x=Sum(F("price") * F("stock"), output_field=money)).values_list(
                 "pk", "x"
             )

@@ -12,7 +12,7 @@ from django.utils.functional import cached_property
 from djongo.base import DatabaseWrapper as Djongo
 from pymongo.errors import PyMongoError
 
-from config.djongo_engine.clients import client
+from config.djongo_engine.clients import client, close
 from config.djongo_engine.creation import DatabaseCreation
 from config.djongo_engine.cursor import Cursor
 from config.djongo_engine.features import DatabaseFeatures
@@ -59,6 +59,11 @@ class DatabaseWrapper(Transactions, Djongo):  # type: ignore[misc]
         """The process's client."""
         settings = self.settings_dict
         return client(settings["HOST"], settings.get("OPTIONS", {}))
+
+    def close_pool(self) -> None:
+        """Close the process's client; what is asked next makes another one."""
+        self.close()
+        close(self.settings_dict["HOST"], self.settings_dict.get("OPTIONS", {}))
 
     def get_database(self) -> Any:
         """The database of pymongo."""

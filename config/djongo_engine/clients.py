@@ -18,11 +18,23 @@ _inherited: list[MongoClient[Any]] = []
 
 def client(host: str, options: dict[str, Any]) -> MongoClient[Any]:
     """The client for an address. Makes no connection yet."""
-    key = repr((host, sorted(options.items())))
+    key = _key(host, options)
     with _lock:
         if key not in _clients:
             _clients[key] = MongoClient(host, **options, connect=False)
         return _clients[key]
+
+
+def close(host: str, options: dict[str, Any]) -> None:
+    """Close the client of an address; who asks for it next has another one."""
+    with _lock:
+        closed = _clients.pop(_key(host, options), None)
+    if closed is not None:
+        closed.close()
+
+
+def _key(host: str, options: dict[str, Any]) -> str:
+    return repr((host, sorted(options.items())))
 
 
 def _leave() -> None:

@@ -91,7 +91,8 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
             raise refused("UNION and the like, extra(), and DISTINCT ON")
         if query.is_empty():
             raise EmptyResultSet
-        extra, order_by, groups = self.pre_sql_setup()
+        extra, order_by, found = self.pre_sql_setup()
+        groups: Any = found
         if getattr(self, "qualify", None) is not None:
             raise refused("a filter by a window function")
         columns = [

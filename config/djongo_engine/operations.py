@@ -63,7 +63,7 @@ class DatabaseOperations(Djongo):  # type: ignore[misc]
             return None
         if decimal_places is not None:
             value = value.quantize(Decimal(1).scaleb(-decimal_places))
-        return Decimal128(value)
+        return values.bson_of(value)
 
     def get_db_converters(self, expression: Any) -> list[Any]:
         """How a column of this kind is read."""

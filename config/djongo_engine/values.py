@@ -38,7 +38,8 @@ def bson_of(value: Any) -> Any:
         case timedelta():
             return Int64(value // MICROSECOND)
         case Decimal():
-            return Decimal128(value)
+            # A zero of SQL has no sign.
+            return Decimal128(abs(value) if value == 0 else value)
         case UUID():
             return value.hex
     raise refused(value)

@@ -1,6 +1,6 @@
 """What the tests of the engine share. They need a server: without DOCUMENT_DATABASE_URL none is collected.
 
-Promise: .ci/run, which starts a server, always sets it; the header of a run says what it does without.
+Promise: .ci/on-mongodb always sets it.
 On failure: pytest names the fixture.
 """
 

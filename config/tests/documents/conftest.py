@@ -1,6 +1,6 @@
 """The questions need a document database: without DOCUMENT_DATABASE_URL none is collected.
 
-Promise: .ci/run, which starts a server, always sets it.
+Promise: .ci/on-mongodb always sets it.
 On failure: nothing can fail here.
 """
 

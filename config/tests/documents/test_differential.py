@@ -1,7 +1,8 @@
 """The engine of documents answers as SQLite does: each question to both, on the same rows.
 
 A test of 2,000 questions a kind is part of the suite; QUESTIONS=20000 in the environment is the whole
-proof, as .ci/run asks for it. Each failing seed is printed.
+proof.
+On failure: the first seeds that differ are in the message.
 """
 
 import os

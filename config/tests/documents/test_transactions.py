@@ -16,7 +16,7 @@ from analytics.models import Order
 from caching.models import PendingInvalidation
 from catalog import services
 from catalog.models import Category, Product
-from config.tests.djongo.conftest import MakeProduct
+from config.tests.documents.conftest import MakeProduct
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

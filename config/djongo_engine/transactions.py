@@ -8,7 +8,6 @@ On failure: Django's errors; OperationalError where that wait is over, or beginn
 something.
 """
 
-import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,18 +15,12 @@ from typing import Any, TypeVar
 
 from django.db.transaction import TransactionManagementError
 from pymongo.client_session import ClientSession
-from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from config.mongodb_engine.errors import is_transient
+from config.mongodb_engine.patience import repeated
 
 T = TypeVar("T")
 Statement = Callable[[ClientSession | None], T]
-
-# Seconds a statement waits for other transactions, and between two tries at first and at most.
-PATIENCE = 20.0
-PAUSE = 0.002
-LONGEST_PAUSE = 0.05
 
 
 class Transactions:
@@ -84,7 +77,7 @@ class Transactions:
                 self.begin_anew()
             return statement(self.session)
 
-        return _repeated(again, while_=lambda: not self.has_written, between=self.begin_anew)
+        return repeated(again, while_=lambda: not self.has_written, between=self.begin_anew)
 
     def _alone(self: Any, statement: Statement[T]) -> T:
         with self.get_client().start_session() as session:
@@ -93,7 +86,7 @@ class Transactions:
                 with session.start_transaction(read_concern=ReadConcern("snapshot")):
                     return statement(session)
 
-            return _repeated(transaction, while_=lambda: True, between=lambda: None)
+            return repeated(transaction, while_=lambda: True, between=lambda: None)
 
     def _set_autocommit(self: Any, autocommit: bool) -> None:
         self._end()
@@ -118,19 +111,3 @@ class Transactions:
             session, self.session = self.session, None
             # Aborts what is under way.
             session.end_session()
-
-
-def _repeated(
-    attempt: Callable[[], T], *, while_: Callable[[], bool], between: Callable[[], None]
-) -> T:
-    """What `attempt` returns once nobody is in its way. Raises PyMongoError."""
-    until, pause = time.monotonic() + PATIENCE, PAUSE
-    while True:
-        try:
-            return attempt()
-        except PyMongoError as error:
-            if not (is_transient(error) and while_()) or time.monotonic() >= until:
-                raise
-        time.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(pause * 2, LONGEST_PAUSE)
-        between()

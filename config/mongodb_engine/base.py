@@ -8,8 +8,6 @@ On failure: Django's errors; OperationalError where that wait is over, or beginn
 """
 
 import os
-import random
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -25,19 +23,16 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from config.mongodb_engine import functions, lookups
-from config.mongodb_engine.errors import ErrorWrapper, is_transient
+from config.mongodb_engine.errors import ErrorWrapper
 from config.mongodb_engine.features import DatabaseFeatures
 from config.mongodb_engine.introspection import DatabaseIntrospection
 from config.mongodb_engine.operations import DatabaseOperations
+from config.mongodb_engine.patience import repeated
 from config.mongodb_engine.schema import DatabaseSchemaEditor
 from config.mongodb_engine.validation import DatabaseValidation
 
 T = TypeVar("T")
 
-# Seconds a statement waits for other transactions, and between two tries at first and at most.
-PATIENCE = 20.0
-PAUSE = 0.002
-LONGEST_PAUSE = 0.05
 
 functions.register()
 lookups.register()
@@ -137,14 +132,14 @@ class DatabaseWrapper(Backend):
                 self.begin_anew()
             return statement(session)
 
-        return _repeated(again, while_=lambda: not self.has_written, between=self.begin_anew)
+        return repeated(again, while_=lambda: not self.has_written, between=self.begin_anew)
 
     def _alone(self, statement: Callable[[ClientSession | None], T], session: ClientSession) -> T:
         def transaction() -> T:
             with session.start_transaction(read_concern=ReadConcern("snapshot")):
                 return statement(session)
 
-        return _repeated(transaction, while_=lambda: True, between=lambda: None)
+        return repeated(transaction, while_=lambda: True, between=lambda: None)
 
     def _set_autocommit(self, autocommit: bool) -> None:
         self._end()
@@ -194,19 +189,3 @@ def _leave_clients() -> None:
 
 
 os.register_at_fork(after_in_child=_leave_clients)
-
-
-def _repeated(
-    attempt: Callable[[], T], *, while_: Callable[[], bool], between: Callable[[], None]
-) -> T:
-    """What `attempt` returns once nobody is in its way. Raises PyMongoError."""
-    until, pause = time.monotonic() + PATIENCE, PAUSE
-    while True:
-        try:
-            return attempt()
-        except PyMongoError as error:
-            if not (is_transient(error) and while_()) or time.monotonic() >= until:
-                raise
-        time.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(pause * 2, LONGEST_PAUSE)
-        between()

@@ -19,7 +19,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
 # Django looks for the admin of an app in this module alone.
-from accounts import key_admin, services  # noqa: F401
+from accounts import group_admin, key_admin, services  # noqa: F401
 from accounts.models import ApiKey, User
 from accounts.serializers import session_card
 from accounts.session_tiers import sessions_of

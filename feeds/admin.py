@@ -8,6 +8,7 @@ On failure: the form names the bad field; a relation that cannot be is said abov
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django import forms
@@ -15,6 +16,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 
 from feeds import services
 from feeds.models import Block, Follow, Mute, Post
@@ -107,6 +109,30 @@ class PostAdmin(ByIdAdmin, BoundedAdmin):
 USER_ID = re.compile("[0-9]{1,18}")
 
 
+class SinceFilter(admin.SimpleListFilter):
+    """By when a relation was made: a range of the index that the list is in the order of."""
+
+    title = "since"
+    parameter_name = "since"
+    ages: ClassVar[dict[str, timedelta]] = {
+        "day": timedelta(days=1),
+        "week": timedelta(days=7),
+        "month": timedelta(days=30),
+    }
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        """Spans that end now, and what was before."""
+        return [*((name, f"in the last {name}") for name in self.ages), ("before", "before that")]
+
+    def queryset(self, request: Any, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        """Those of the span that was chosen."""
+        chosen, now = self.value(), timezone.now()
+        if chosen == "before":
+            return queryset.filter(created_at__lt=now - self.ages["month"])
+        age = self.ages.get(chosen or "")
+        return None if age is None else queryset.filter(created_at__gte=now - age)
+
+
 class PairForm(forms.ModelForm):  # type: ignore[type-arg]
     """Two users, who are not the same."""
 
@@ -134,6 +160,8 @@ class PairAdmin(BoundedAdmin):
     names: ClassVar[tuple[str, str]]
     make: ClassVar[Callable[..., bool]]
     sortable_by = ()
+    list_filter = [SinceFilter]
+    ordering = ["-created_at", "-id"]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """The two users."""

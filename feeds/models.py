@@ -144,7 +144,10 @@ class Follow(_Pair):
             ),
         ]
         # In this order followers are streamed.
-        indexes = [models.Index(fields=["followed", "follower"], name="feeds_follow_followed")]
+        indexes = [
+            models.Index(fields=["followed", "follower"], name="feeds_follow_followed"),
+            models.Index(fields=["-created_at", "-id"], name="feeds_follow_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.follower_id} follows {self.followed_id}"
@@ -174,7 +177,10 @@ class Block(_Pair):
                 condition=~models.Q(blocker=models.F("blocked")), name="feeds_block_others"
             ),
         ]
-        indexes = [models.Index(fields=["blocked", "blocker"], name="feeds_block_blocked")]
+        indexes = [
+            models.Index(fields=["blocked", "blocker"], name="feeds_block_blocked"),
+            models.Index(fields=["-created_at", "-id"], name="feeds_block_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.blocker_id} blocks {self.blocked_id}"
@@ -204,7 +210,10 @@ class Mute(_Pair):
                 condition=~models.Q(muter=models.F("muted")), name="feeds_mute_others"
             ),
         ]
-        indexes = [models.Index(fields=["muted", "muter"], name="feeds_mute_muted")]
+        indexes = [
+            models.Index(fields=["muted", "muter"], name="feeds_mute_muted"),
+            models.Index(fields=["-created_at", "-id"], name="feeds_mute_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.muter_id} mutes {self.muted_id}"

@@ -24,13 +24,6 @@ FEW, MANY = 2, 30
 # A list: user, page, count, filters. A page of one row: what it refers to, and what it may choose.
 LIST_QUERIES, PAGE_QUERIES = 8, 16
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
-# Why a list has no filter.
-UNFILTERED = {
-    "auth.Group": "a site has a handful, and a search",
-    "feeds.Follow": "no index answers one but the two names', which are searched",
-    "feeds.Block": "as Follow",
-    "feeds.Mute": "as Follow",
-}
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label_lower)
 
 
@@ -43,7 +36,8 @@ def queries(client: Client, address: str) -> int:
     with CaptureQueriesContext(connection) as captured:
         response = client.get(address)
     assert response.status_code == 200, (address, response.status_code)
-    return len(captured)
+    # After a moment without Redis the sessions look once for changes it may have missed: not the page's.
+    return sum('"in_doubt_since" IS NOT NULL' not in each["sql"] for each in captured)
 
 
 def addresses(client: Client, model: type[Model]) -> list[str]:
@@ -90,8 +84,8 @@ def test_every_list_is_searched_and_filtered_and_has_columns(model: type[Model])
     site = admin.site._registry[model]
     request: Any = None
     assert site.get_search_fields(request)
-    assert site.get_list_filter(request) or model._meta.label in UNFILTERED
-    assert list(site.get_list_display(request)) != ["__str__"] or model._meta.label == "auth.Group"
+    assert site.get_list_filter(request)
+    assert list(site.get_list_display(request)) != ["__str__"]
 
 
 @every_model

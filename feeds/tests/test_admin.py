@@ -4,6 +4,7 @@ Promise: every page opens, with as many queries for many rows as for few. On fai
 test's name.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -239,6 +240,31 @@ def test_who_may_look_may_not_write(chief: Client, ada: Client) -> None:
     assert client.post(change_url(post), {"text": "t"}).status_code == 403
     assert client.post(f"{POSTS}{post}/delete/", {"post": "yes"}).status_code == 403
     assert texts(ada) == ["hello"]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_relations_are_found_by_name_and_by_when_they_were_made(
+    chief: Client, ada: Client, bob: Client, name: str
+) -> None:
+    model, one, other = PAIRS[name]
+    new = model.objects.create(**{f"{one}_id": id_of("ada"), f"{other}_id": id_of("bob")})
+    old = model.objects.create(
+        **{f"{one}_id": id_of("bob"), f"{other}_id": id_of("chief")},
+        created_at=timezone.now() - timedelta(days=40),
+    )
+    for query, shown in (
+        ("", [True, True]),
+        ("?q=ada", [True, False]),
+        ("?q=chief", [False, True]),
+        ("?since=day", [True, False]),
+        ("?since=week", [True, False]),
+        ("?since=month", [True, False]),
+        ("?since=before", [False, True]),
+        ("?since=before&q=ada", [False, False]),
+        ("?since=x", [True, True]),
+    ):
+        found = page(chief, f"/admin/feeds/{name}/{query}")
+        assert [f'value="{row.pk}"' in found for row in (new, old)] == shown, query
 
 
 @pytest.mark.parametrize("id", ["x", "9" * 40, "-1", "1\x00"])

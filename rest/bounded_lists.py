@@ -28,15 +28,11 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return rows[:MOST].count()
 
 
-class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class BoundedLists(admin.ModelAdmin):  # type: ignore[type-arg]
     """Django's, with lists of that kind."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Allow the filters on the page, which name no field."""
-        return any(lookup == getattr(each, "parameter_name", None) for each in self.list_filter)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """As Django's, unless "all" are more than the list has said."""
@@ -45,3 +41,11 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, message, messages.ERROR)
             return None
         return super().response_action(request, queryset)
+
+
+class BoundedAdmin(BoundedLists):
+    """The same, with the filters on the page alone."""
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Allow the filters on the page, which name no field."""
+        return any(lookup == getattr(each, "parameter_name", None) for each in self.list_filter)

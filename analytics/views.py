@@ -57,7 +57,7 @@ class OrderSchema(AutoSchema):
     """An array of orders has its bounds, which drf-spectacular does not look for."""
 
     def _get_request_body(self, direction: Any = "request") -> Any:
-        body: Any = super()._get_request_body(direction)
+        body: Any = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
         for content in (body or {}).get("content", {}).values():
             if content["schema"].get("type") == "array":
                 content["schema"] |= {"minItems": 1, "maxItems": MOST_ORDERS}

@@ -69,8 +69,10 @@ class AutoSchema(openapi.AutoSchema):
         """As drf-spectacular's, whose pattern of a decimal takes no digits at all, and a sign, for one."""
         schema: dict[str, Any] = super()._map_serializer_field(field, direction, bypass_extensions)
         if isinstance(field, DecimalField) and field.min_value == 0 and "pattern" in schema:
-            whole = field.max_digits - field.decimal_places
-            schema["pattern"] = rf"^[0-9]{{1,{whole}}}(?:\.[0-9]{{1,{field.decimal_places}}})?$"
+            # Where there is a pattern there are both.
+            places = field.decimal_places or 0
+            whole = (field.max_digits or 0) - places
+            schema["pattern"] = rf"^[0-9]{{1,{whole}}}(?:\.[0-9]{{1,{places}}})?$"
         return schema
 
     def problem_statuses(self) -> list[HTTPStatus]:

@@ -31,9 +31,9 @@ def ada(transactional_db: None, own_counts: None) -> User:
     return User.objects.create_user("ada", password=PASSWORD)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_full_hour() -> Iterator[None]:
-    """A clock that goes on from ten past this hour: no test's calls are of two hours."""
+    """A clock that goes on from ten past this hour, in this process: the calls of a test are of one hour."""
     hour = datetime.now(UTC).replace(minute=10, second=0, microsecond=0)
     with time_machine.travel(hour):
         yield

@@ -27,7 +27,7 @@ from feeds.models import Post
 from places import rebuilding
 from places.models import Place
 
-ALL = CHECKS.get_all()
+ALL: list[Any] = CHECKS.get_all()
 ANY = ".*"
 # What the document allows and the API refuses, by field and operation, and why no schema can say so.
 BEYOND: dict[tuple[str, str], str] = {

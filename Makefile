@@ -23,8 +23,8 @@ demo: $(VENV)/.site ## from nothing to the matrix: target against measured
 run: $(VENV)/.site ## the same, and keeps serving; prints the address and the logins
 	@$(RUN) manage.py demo --serve
 
-test: $(VENV)/.dev ## every test; arguments: make test ARGS="-k sessions"
-	@HEADWATER_HOME=$(TEST_HOME) $(RUN) -m pytest $(ARGS)
+test: $(VENV)/.dev ## every test but the slow ones: these by make test ARGS="-m slow"
+	@HEADWATER_HOME=$(TEST_HOME) $(RUN) -m pytest -m "not slow" $(ARGS)
 
 bench: $(VENV)/.bench ## side by side with the libraries people use today
 	@$(RUN) -m benchmarks $(ARGS)

@@ -9,9 +9,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from caching import node
 from caching.tests import stalls
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have tests that have a database have all there are; they would have `default` alone."""
+    if len(settings.DATABASES) == 1:
+        return
+    for item in items:
+        mark = item.get_closest_marker("django_db")
+        if mark or not {"db", "transactional_db"}.isdisjoint(getattr(item, "fixturenames", ())):
+            given = {**(mark.kwargs if mark else {}), "databases": "__all__"}
+            item.add_marker(pytest.mark.django_db(**given), append=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

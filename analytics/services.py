@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, router, transaction
 
 from analytics.models import Order, Status, new_order_id
 
@@ -44,6 +44,11 @@ class Upserted(NamedTuple):
     unchanged: int
 
 
+def _atomic() -> transaction.Atomic:
+    """A transaction of the database that orders live in."""
+    return transaction.atomic(using=router.db_for_write(Order))
+
+
 def create_order(
     *,
     customer: str,
@@ -68,7 +73,7 @@ def create_order(
     moment = {"created_at": created_at} if created_at is not None else {}
     order = Order(**fields, **moment)
     try:
-        with transaction.atomic():
+        with _atomic():
             order.save(force_insert=True)
     except IntegrityError:
         if not Order.objects.filter(pk=order.id).exists():
@@ -81,7 +86,7 @@ def create_orders(*, rows: Sequence[Mapping[str, Any]]) -> list[Order]:
     """Create all of these orders, or none; the arguments of `create_order` each. Raises OrderExists."""
     orders = [Order(**{**row, "id": row.get("id") or new_order_id()}) for row in rows]
     try:
-        with transaction.atomic():
+        with _atomic():
             # In the order of their ids, so that two calls at once wait for one another, and not in a circle.
             Order.objects.bulk_create(sorted(orders, key=lambda order: order.id))
             return orders
@@ -94,13 +99,13 @@ def create_orders(*, rows: Sequence[Mapping[str, Any]]) -> list[Order]:
         raise OrderExists([order.id for order in orders if order.id in taken]) from None
 
 
-@transaction.atomic
 def update_order(*, id: str, changes: Mapping[str, Any]) -> Order:
     """Set the given fields and return the order. Raises Order.DoesNotExist."""
-    order: Order = Order.objects.select_for_update().get(pk=id)
-    changed = _assign(order, changes)
-    if changed:
-        order.save(update_fields=changed)
+    with _atomic():
+        order: Order = Order.objects.select_for_update().get(pk=id)
+        changed = _assign(order, changes)
+        if changed:
+            order.save(update_fields=changed)
     return order
 
 
@@ -109,7 +114,7 @@ def upsert_orders(*, rows: Sequence[OrderRow], dry_run: bool = False) -> Upserte
 
     `dry_run` only counts.
     """
-    with transaction.atomic():
+    with _atomic():
         # Sorted, so that two imports at once take their locks in one order.
         wanted = {row.id: row for row in sorted(rows, key=lambda row: row.id)}
         found = Order.objects.filter(pk__in=wanted).select_for_update().order_by("pk")

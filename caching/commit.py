@@ -51,10 +51,16 @@ class Batch:
         self.values.update(values)
 
     def __call__(self) -> None:
-        self.sent = _sent(self.cache, self._send, tuple(self.ids), tuple(self.tags), self.values)
+        try:
+            self.sent = _sent(
+                self.cache, self._send, tuple(self.ids), tuple(self.tags), self.values
+            )
+        finally:
+            # Not later: the error of a row that could not be deleted may hold on to the batch.
+            _open.pop(id(self), None)
 
     def __del__(self) -> None:
-        # Django drops its callbacks after a commit as after a rollback: this is the end in either case.
+        # After a rollback Django drops its callbacks, and tells nobody.
         _open.pop(id(self), None)
 
 

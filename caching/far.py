@@ -29,6 +29,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from caching.breaker import Breaker
 from caching.clock import Clock
+from caching.eras import Eras
 from caching.errors import FarDown, NoAnswer
 from caching.journal import Invalidation, Journal
 from caching.scripting import BEAT, INVALIDATE, Script
@@ -80,8 +81,7 @@ class Far:
         self._fingerprints: dict[str, str] = {}
         self._shards: int | None = None
         self._local = threading.local()
-        # Connections made in an earlier era lead to a Redis that has become a replica.
-        self._era = 0
+        self._eras = Eras()
         self._said: set[str] = set()
 
     def declare(self, cache: str, fingerprint: str) -> None:
@@ -113,13 +113,20 @@ class Far:
         client = getattr(self._local, "client", None)
         if client is None:
             shared: Any = get_redis_connection(self._alias)
-            client = shared if isinstance(shared, RedisCluster) else shared.client()
+            client = shared if isinstance(shared, RedisCluster) else self._own(shared)
             # Here, and not in `shards` alone: a replay needs it, and would wait for itself there.
             self._shards = SHARDS if isinstance(client, RedisCluster) else 1
-            self._local.client, self._local.era = client, self._era
-        elif self._local.era != self._era:
-            self._local.era = self._era
+            # The pool may have handed out a connection of any era.
+            self._local.client, self._local.era = client, 0
+        if self._local.era != self._eras.now:
+            self._local.era = self._eras.now
             _disconnect(client)
+        return client
+
+    def _own(self, shared: Any) -> Any:
+        client = shared.client()
+        self._eras.meet(client.connection)
+        client.connection.register_connect_callback(self._eras.meet)
         return client
 
     def guarded(self, operation: Callable[[Any], R]) -> R:
@@ -191,7 +198,7 @@ class Far:
             raise FarDown(str(error)) from error
         except ResponseError as error:
             if _is_replica(error):
-                self._era += 1
+                self._eras.end()
                 self.breaker.failed(error)
             else:
                 # It does answer (out of memory, no permission): not a reason to stop asking.

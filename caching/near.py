@@ -21,6 +21,8 @@ GRACE = 1.5
 
 # Ids share this many counters: a collision refuses one put too many, and never one too few.
 STRIPES = 1024
+# The stripes of one tag, as all entries that carry it have them: no object of its own for each.
+SINGLE = tuple((stripe,) for stripe in range(STRIPES))
 
 
 class Trust(Protocol):
@@ -162,7 +164,10 @@ class NearLayer(Generic[V]):
         return not kept.stripes or self._group_epoch(kept.stripes) == kept.epoch
 
     def _stripes(self, id: str) -> tuple[int, ...]:
-        return tuple(hash(tag) % STRIPES for tag in self._tags(id)) if self._tags else ()
+        tags = self._tags(id) if self._tags else ()
+        if len(tags) == 1:
+            return SINGLE[hash(tags[0]) % STRIPES]
+        return tuple(hash(tag) % STRIPES for tag in tags)
 
     def _group_epoch(self, stripes: tuple[int, ...]) -> int:
         groups = self._groups

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
 
-from django.db import transaction
+from django.db import router, transaction
 
 from caching.scoreboard import UseCase
 from caching.workload import Outcome, Progress, Site, Size
@@ -61,7 +61,7 @@ def seed(size: Size, progress: Progress) -> int:
     total, created = PRODUCTS[size], 0
     missing = (product for product in _products(total) if product.id not in present)
     while chunk := list(islice(missing, CHUNK)):
-        with transaction.atomic():
+        with transaction.atomic(using=router.db_for_write(Product)):
             categories = [Category(slug=_slug(name), name=name) for name in GOODS]
             Category.objects.bulk_create(categories, ignore_conflicts=True)
             Product.objects.bulk_create(chunk, ignore_conflicts=True)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, router, transaction
 
 from catalog import cache
 from catalog.changes import all_fields
@@ -44,6 +44,11 @@ class Upserted(NamedTuple):
     unchanged: int
 
 
+def _atomic() -> transaction.Atomic:
+    """A transaction of the database that the catalog lives in."""
+    return transaction.atomic(using=router.db_for_write(Product))
+
+
 def create_product(
     *,
     name: str,
@@ -68,7 +73,7 @@ def create_product(
         is_active=is_active,
     )
     try:
-        with transaction.atomic():
+        with _atomic():
             product.save(force_insert=True)
     except IntegrityError:
         if not Product.objects.filter(pk=product.id).exists():
@@ -77,20 +82,20 @@ def create_product(
     return product
 
 
-@transaction.atomic
 def update_product(*, id: str, changes: Mapping[str, Any]) -> Product:
     """Set the given fields (`category` by slug) and return the product. Raises Product.DoesNotExist."""
-    product: Product = Product.objects.select_for_update().get(pk=id)
-    changed = _assign(product, changes)
-    if changed:
-        product.save(update_fields=changed)
+    with _atomic():
+        product: Product = Product.objects.select_for_update().get(pk=id)
+        changed = _assign(product, changes)
+        if changed:
+            product.save(update_fields=changed)
     return product
 
 
-@transaction.atomic
 def delete_product(*, id: str) -> None:
     """Delete a product. Raises Product.DoesNotExist."""
-    deleted, _ = Product.objects.filter(pk=id).delete()
+    with _atomic():
+        deleted, _ = Product.objects.filter(pk=id).delete()
     if not deleted:
         raise Product.DoesNotExist(id)
 
@@ -100,7 +105,7 @@ def upsert_products(*, rows: Sequence[ProductRow], dry_run: bool = False) -> Ups
 
     Categories that do not exist are created, named after their slug. `dry_run` only counts.
     """
-    with transaction.atomic():
+    with _atomic():
         if not dry_run:
             _create_categories({row.category for row in rows})
         # Sorted, so that two imports at once take their locks in one order.
@@ -153,7 +158,7 @@ def _title(slug: str) -> str:
 
 def _insert(rows: Sequence[ProductRow]) -> None:
     try:
-        with transaction.atomic():
+        with _atomic():
             Product.objects.bulk_create([_product_of(row) for row in rows])
     except IntegrityError:
         # Another import inserted some of these ids while this one ran: the last to come wins.

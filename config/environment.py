@@ -45,6 +45,8 @@ class Environment:
     secret_key: str | None
     allowed_hosts: tuple[str, ...]
     database: dict[str, Any] | None
+    document_database_url: str | None
+    document_engine: str
     redis_url: str | None
     broker_url: str | None
     trusted_proxies: tuple[str, ...]
@@ -73,6 +75,8 @@ def read(base: Path, variables: Mapping[str, str] | None = None) -> Environment:
         secret_key=_filled(given, "SECRET_KEY"),
         allowed_hosts=_allowed_hosts(given),
         database=_database(given),
+        document_database_url=_filled(given, "DOCUMENT_DATABASE_URL"),
+        document_engine=_document_engine(given),
         redis_url=_filled(given, "REDIS_URL"),
         broker_url=_filled(given, "CELERY_BROKER_URL"),
         trusted_proxies=_trusted_proxies(given),
@@ -141,6 +145,13 @@ def _log_format(given: Mapping[str, str]) -> str:
     value = (_filled(given, "LOG_FORMAT") or "text").strip().lower()
     if value not in {"text", "json"}:
         raise Invalid("LOG_FORMAT", "must be text or json")
+    return value
+
+
+def _document_engine(given: Mapping[str, str]) -> str:
+    value = (_filled(given, "DOCUMENT_ENGINE") or "mongodb").strip().lower()
+    if value not in {"mongodb", "djongo"}:
+        raise Invalid("DOCUMENT_ENGINE", "must be mongodb or djongo")
     return value
 
 

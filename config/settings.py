@@ -10,13 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from config import redis_url, secret
+from config import documents, redis_url, secret
 from config.environment import Invalid, read
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 try:
     ENVIRONMENT = read(BASE_DIR)
+    # None, unless catalog and analytics are to live in MongoDB.
+    DOCUMENTS = documents.database(ENVIRONMENT.document_database_url, ENVIRONMENT.document_engine)
     HEADWATER_HOME = ENVIRONMENT.home
     SECRET_KEY = ENVIRONMENT.secret_key or secret.secret_key(HEADWATER_HOME)
     if ENVIRONMENT.database is None or ENVIRONMENT.redis_url is None:
@@ -120,6 +122,11 @@ else:
     DATABASE.setdefault("CONN_HEALTH_CHECKS", True)
 DATABASE.setdefault("CONN_MAX_AGE", None)
 DATABASES = {"default": DATABASE}
+if DOCUMENTS is not None:
+    DATABASES["documents"] = DOCUMENTS
+    DATABASE_ROUTERS = ["config.routers.DocumentRouter"]
+    # For its `migrate`, which knows of both databases.
+    INSTALLED_APPS.insert(0, "config")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {

@@ -5,6 +5,7 @@ that no run measures one process alone. Connections are closed by `close`.
 On failure: SiteError when a process takes no connection; OSError from sockets.
 """
 
+import time
 from collections import Counter
 
 from caching.workload import Client
@@ -12,7 +13,11 @@ from demo.connection import Connection
 from demo.credentials import Credentials
 
 HOST = "127.0.0.1"
-ATTEMPTS = 64  # connections tried for each one wanted, until every process has its share
+SPARE = (
+    64  # connections that are held at once for each one wanted, until every process has its share
+)
+WITHIN = 10.0  # seconds until every process takes connections: one may still be starting
+PAUSE = 0.1  # seconds
 
 
 class SiteError(Exception):
@@ -42,26 +47,31 @@ class RunningSite:
         return list(self._spread(self._workers))
 
     def close(self) -> None:
-        for connection in self._open:
-            connection.close()
-        self._open.clear()
+        _close(self._open)
 
     def _spread(self, count: int) -> list[Connection]:
         most = -(-count // self._workers)
         kept: list[Connection] = []
         shares: Counter[str] = Counter()
         spare: list[Connection] = []
-        for _ in range(ATTEMPTS * count):
+        deadline = time.monotonic() + WITHIN
+        while len(kept) < count and time.monotonic() < deadline:
             connection = Connection(HOST, self._port, self._key)
             connection.get("/healthz")
             # A spare one stays open for now: a process that holds it is less eager for the next.
             (kept if shares[connection.worker] < most else spare).append(connection)
             shares[connection.worker] += 1
-            if len(kept) == count:
-                break
-        for connection in spare:
-            connection.close()
+            if len(spare) == SPARE * count:
+                _close(spare)
+                time.sleep(PAUSE)
+        _close(spare)
         self._open += kept
         if len(kept) < count:
             raise SiteError(f"{len(shares)} of {self._workers} server processes take connections")
         return kept
+
+
+def _close(connections: list[Connection]) -> None:
+    for connection in connections:
+        connection.close()
+    connections.clear()

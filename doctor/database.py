@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, OperationalError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.executor import MigrationExecutor
@@ -63,6 +63,8 @@ def _answers(connection: BaseDatabaseWrapper) -> Exception | None:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
                 cursor.fetchone()
+        elif not connection.is_usable():
+            return OperationalError()
     except (DatabaseError, OSError) as down:
         return down
     return None

@@ -10,7 +10,7 @@ behind a page, from there outwards: no page reads all that is nearer. The table 
 fetching. When Redis is down: the table answers. When the table is: what is in index and cached.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from places.layers import INDEXED, TABLE, answered
 from places.models import BEST_RATING
 from places.rings import BEGIN, Look, Ring
 from places.sphere import Point
-from places.spots import Hit, Spot
+from places.spots import Found, Group, Hit, Spot, group
 from places.tiles import Tile
 
 # Candidates that are fetched from the index for one page; with more the table is quicker.
@@ -63,9 +63,9 @@ def nearest(
     known: dict[str, Read[PlaceCard]] = {}
     asked: list[Read[Any]] = []
     used: list[str] = []
-    tiled: dict[str, Spot] = {}
+    tiled = False
 
-    def search(look: Callable[[Look], Ring]) -> list[Hit]:
+    def search(look: Callable[[Look], Ring]) -> list[Found]:
         return rings.nearest(
             look,
             center,
@@ -82,23 +82,23 @@ def nearest(
         _read(found.ids, known)
         spots = _fitting(filters, [known[id].value for id in found.ids])
         spots |= _beside(center, min(found.complete, look.last), filters, asked)
-        return Ring(spots.values(), found.complete, found.radius)
+        return Ring([group(spots.values())], found.complete, found.radius)
 
     def from_tiles(look: Look) -> Ring:
-        tiled.clear()
+        nonlocal tiled
         found = _from_tiles(center, filters, look)
+        tiled = found is not None
         if found is None:
             return from_index(look)
-        reads, told = found
+        reads, groups = found
         used.extend(reads)
         asked.extend(reads.values())
-        tiled.update(told)
-        return Ring(told.values(), look.first, look.first)
+        return Ring(groups, look.first, look.first)
 
-    def from_caches() -> list[Hit]:
+    def from_caches() -> list[Found]:
         if tiles.busy(center):
             hits = search(from_tiles)
-            if _are_there(filters, hits, tiled, known):
+            if not tiled or _are_there(filters, hits, known):
                 return hits
             tiles.tiles.invalidate(used)
             asked.clear()
@@ -109,10 +109,10 @@ def nearest(
         lambda: search(lambda look: _from_table(center, filters, look)),
         asked,
     )
-    more = hits[limit - 1] if len(hits) > limit else None
+    more = Hit(*hits[limit - 1][:2]) if len(hits) > limit else None
     hits = hits[:limit]
-    _read((id for _, id in hits), known)
-    reads = [known[id] for _, id in hits]
+    _read([hit.id for hit in hits], known)
+    reads = [known[hit.id] for hit in hits]
     # Deleted since: it is gone, and nothing takes its place on this page.
     places = [
         Near(read.value, hit.distance) for hit, read in zip(hits, reads, strict=True) if read.value
@@ -122,8 +122,8 @@ def nearest(
 
 def _from_tiles(
     center: Point, filters: Filters, look: Look
-) -> tuple[dict[str, Read[Tile]], dict[str, Spot]] | None:
-    """The tiles of a ring, and the spots that they tell of; None if there are none for it, or a crowd in
+) -> tuple[dict[str, Read[Tile]], list[Group]] | None:
+    """The tiles of a ring, and the places that they tell of; None if there are none for it, or a crowd in
     them.
     """
     keys = tiles.cover(center, look.first, filters.cuisine)
@@ -135,28 +135,23 @@ def _from_tiles(
     if not all(tile.whole for tile in found):
         return None
     if filters.min_rating is None:
-        return reads, {spot[0]: spot for tile in found for spot in tile.spots}
-    rated = [zip(tile.spots, tile.ratings, strict=True) for tile in found]
-    good = filters.good
-    return reads, {spot[0]: spot for pairs in rated for spot, rating in pairs if good(rating)}
+        return reads, [tile.group() for tile in found]
+    return reads, [tile.rated(filters.good) for tile in found]
 
 
-def _are_there(
-    filters: Filters,
-    hits: Sequence[Hit],
-    tiled: Mapping[str, Spot],
-    known: dict[str, Read[PlaceCard]],
-) -> bool:
+def _are_there(filters: Filters, hits: Sequence[Found], known: dict[str, Read[PlaceCard]]) -> bool:
     """Whether the cards say the same as tiles of the places that were hit.
 
     A tile may have a place that has left it; whatever it has too much, it lacks nothing.
     """
-    if not tiled:
-        return True
-    ids = [id for _, id in hits]
-    _read(ids, known)
-    spots = _fitting(filters, [known[id].value for id in ids])
-    return all(spots.get(id) == tiled[id] for id in ids)
+    _read([hit.id for hit in hits], known)
+    for _, id, latitude, longitude in hits:
+        card = known[id].value
+        if card is None or (card.latitude, card.longitude) != (latitude, longitude):
+            return False
+        if not (filters is ANY or filters.takes(card.cuisine, card.rating)):
+            return False
+    return True
 
 
 def _candidates(center: Point, cuisine: str, look: Look, after: Hit) -> geoindex.Ring:
@@ -213,11 +208,11 @@ def _from_table(center: Point, filters: Filters, look: Look) -> Ring:
         # Hardly any place may have that rating: a ring after the other would read the table again and again.
         few = rows.few(sphere.around(center, look.last), filters)
         if few is not None:
-            return Ring(few, look.last, look.last)
+            return Ring([group(few)], look.last, look.last)
     found = rows.spots(sphere.around(center, look.first), filters)
     if filters.min_rating is None:
         density.learn(center, filters.cuisine, len(found), look.first)
-    return Ring(found, look.first, look.first)
+    return Ring([group(found)], look.first, look.first)
 
 
 def _share(filters: Filters) -> float:

@@ -10,7 +10,7 @@ from math import hypot, inf
 from typing import NamedTuple
 
 from places.sphere import FARTHEST, Point, measured
-from places.spots import Hit, Spot
+from places.spots import Found, Group, Hit
 
 BEGIN = Hit(-1.0, "")
 # Candidates beyond those that are wanted, since the order of the index is not quite the true one.
@@ -27,9 +27,9 @@ class Look(NamedTuple):
 
 
 class Ring(NamedTuple):
-    """The spots that fit, and the metres up to which none is missing; `radius`: how far was looked."""
+    """The places that fit, and the metres up to which none is missing; `radius`: how far was looked."""
 
-    spots: Iterable[Spot]
+    groups: Iterable[Group]
     complete: float
     radius: float
 
@@ -43,7 +43,7 @@ def nearest(
     after: Hit = BEGIN,
     first: float,
     share: float = 1.0,
-) -> list[Hit]:
+) -> list[Found]:
     """The `count` nearest hits up to `radius` metres, nearest first, behind `after`.
 
     `share`: which part of the places may fit, and `first`, the radius that may hold as many as are wanted,
@@ -59,12 +59,12 @@ def nearest(
     while True:
         ring = look(Look(reach, last, enough, most))
         sure = min(ring.complete, last)
-        hits = measured(center, sure, ring.spots)
+        hits = measured(center, sure, ring.groups)
         if after is not BEGIN:
-            hits = [hit for hit in hits if hit > after]
+            hits = [hit for hit in hits if hit[:2] > after]
         if len(hits) >= count or ring.complete >= last:
             hits.sort()
-            return [Hit(*hit) for hit in hits[:count]]
+            return [Found(*hit) for hit in hits[:count]]
         if ring.complete < ring.radius:
             most = enough = 4 * most
             reach = min(ring.radius, last)

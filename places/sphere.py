@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import asin, cos, degrees, hypot, inf, pi, radians, sin, sqrt
 from typing import NamedTuple
 
-from places.spots import Spot
+from places.spots import Group
 
 # Metres: (2a + b) / 3 of WGS84.
 RADIUS = 6_371_008.8
@@ -72,8 +72,10 @@ def measure(center: Point) -> Callable[[float, float], float]:
     return metres
 
 
-def measured(center: Point, metres: float, spots: Iterable[Spot]) -> list[tuple[float, str]]:
-    """The distances, as by `measure`, and ids of the spots in a circle.
+def measured(
+    center: Point, metres: float, groups: Iterable[Group]
+) -> list[tuple[float, str, float, float]]:
+    """The distances, as by `measure`, ids, latitudes and longitudes of the places in a circle.
 
     A search spends most of its time here. Most spots of a tile are out of reach, and comparing is a tenth of
     measuring; a call for each would be another third.
@@ -84,13 +86,14 @@ def measured(center: Point, metres: float, spots: Iterable[Spot]) -> list[tuple[
     up, along = radians(center.latitude), radians(center.longitude)
     parallel = cos(up)
     hits = []
-    for id, latitude, longitude in spots:
-        if south <= latitude <= north and west <= longitude <= east:
-            here = radians(latitude)
-            a, b = sin((here - up) / 2), sin((radians(longitude) - along) / 2)
-            distance = 2 * RADIUS * asin(min(1.0, sqrt(a * a + parallel * cos(here) * b * b)))
-            if distance <= metres:
-                hits.append((distance, id))
+    for ids, points in groups:
+        for number, (latitude, longitude) in enumerate(points):
+            if south <= latitude <= north and west <= longitude <= east:
+                here = radians(latitude)
+                a, b = sin((here - up) / 2), sin((radians(longitude) - along) / 2)
+                distance = 2 * RADIUS * asin(min(1.0, sqrt(a * a + parallel * cos(here) * b * b)))
+                if distance <= metres:
+                    hits.append((distance, ids[number], latitude, longitude))
     return hits
 
 

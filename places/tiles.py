@@ -14,9 +14,10 @@ When Redis is down: L1 and the table answer.
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import floor, radians
+from struct import Struct
 
 import msgspec
 
@@ -25,7 +26,7 @@ from places import rows, sphere
 from places.filters import Filters
 from places.models import CUISINE
 from places.sphere import Point, Span
-from places.spots import Spot
+from places.spots import Group, Spot
 
 MINUTE = 60
 DAY = 86_400
@@ -51,15 +52,33 @@ BESIDE = 1e-9
 # Degrees that the index may misplace a place by, with room to spare.
 MISPLACED = 1e-5
 
+# A latitude and a longitude.
+POINT = Struct("<2d")
+
 _METRES_A_DEGREE = radians(sphere.RADIUS)
 
 
 class Tile(msgspec.Struct, frozen=True):
-    """The places in a tile and their ratings; none and not `whole` if they are too many to keep."""
+    """The places in a tile, none and not `whole` if they are too many to keep: ids, coordinates, ratings.
+
+    Most places that a search looks at are out of reach. Their coordinates stand side by side in memory, where
+    as objects each is somewhere else: with a city's tiles in L1, fetching these took longer than measuring.
+    """
 
     whole: bool
-    spots: tuple[Spot, ...] = ()
+    ids: tuple[str, ...] = ()
+    points: bytes = b""
     ratings: tuple[float | None, ...] = ()
+
+    def group(self) -> Group:
+        """All of them."""
+        return self.ids, POINT.iter_unpack(self.points)
+
+    def rated(self, good: Callable[[float | None], bool]) -> Group:
+        """Those with a good rating."""
+        rated = zip(self.ids, POINT.iter_unpack(self.points), self.ratings, strict=True)
+        fitting = [(id, point) for id, point, rating in rated if good(rating)]
+        return [id for id, _ in fitting], [point for _, point in fitting]
 
 
 class _Counted:
@@ -124,8 +143,17 @@ def load(keys: Sequence[str]) -> Mapping[str, Tile]:
         if (level, cuisine) in full or len(found) > MOST_SPOTS:
             tiles[key] = Tile(whole=False)
         elif found:
-            tiles[key] = Tile(True, tuple(s for s, _ in found), tuple(r for _, r in found))
+            tiles[key] = _tile(found)
     return tiles
+
+
+def _tile(places: Sequence[tuple[Spot, float | None]]) -> Tile:
+    return Tile(
+        whole=True,
+        ids=tuple(id for (id, _, _), _ in places),
+        points=b"".join(POINT.pack(*point) for (_, *point), _ in places),
+        ratings=tuple(rating for _, rating in places),
+    )
 
 
 def drop(places: Collection[tuple[Point, str]]) -> None:

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 from django.db import Error as DatabaseError
-from django.db import connection
 from redis.exceptions import RedisError
 
 from caching import node
@@ -56,14 +56,24 @@ def _ask(answered: "Future[None]") -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
             cursor.fetchone()
+        _ask_the_others()
     except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
         trouble = error
     finally:
-        connection.close()
+        connections.close_all()
     if trouble is None:
         answered.set_result(None)
     else:
         answered.set_exception(trouble)
+
+
+def _ask_the_others() -> None:
+    """Raises OperationalError for a database beside the default one that does not answer."""
+    for alias in {*connections} - {DEFAULT_DB_ALIAS}:
+        other = connections[alias]
+        other.ensure_connection()
+        if not other.is_usable():
+            raise OperationalError(f"{alias} does not answer")
 
 
 def _redis() -> bool:

@@ -24,6 +24,7 @@ from rest.parsers import JSONParser
 from rest.permissions import StaffWrites
 from rest.problems import DATABASE_DOWN, exception_handler
 from rest.renderers import JSONRenderer
+from rest.transient import again, is_transient
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ class ResourceView(ConditionalGetMixin):
 
     # Of what does not say it itself.
     cache_control = "private, no-cache"
+    # Whether the request has passed all that `initial` asks of it.
+    admitted = False
     permission_classes = [StaffWrites]
     renderer_classes = [JSONRenderer]
     parser_classes = [JSONParser]
@@ -48,9 +51,20 @@ class ResourceView(ConditionalGetMixin):
         self.perform_authentication(request)
         super().check_throttles(request)
         super().initial(request, *args, **kwargs)
+        self.admitted = True
 
     def check_throttles(self, request: Request) -> None:
         """Done by `initial`; DRF comes here after it has asked for permission."""
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Answer with a problem; but what the database undid because of others is tried again first."""
+        if self.admitted and is_transient(exc):
+            handler = getattr(self, (self.request.method or "").lower())
+            try:
+                return again(exc, lambda: handler(self.request, *self.args, **self.kwargs))
+            except Exception as last:  # noqa: BLE001 - answered below
+                exc = last
+        return super().handle_exception(exc)
 
     def perform_authentication(self, request: Request) -> None:
         """Find out who asks; for a read, nobody will do if there is no database to tell."""

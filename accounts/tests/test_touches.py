@@ -268,7 +268,8 @@ def test_a_forked_child_leaves_the_notes_to_its_parent_and_has_a_thread_of_its_o
         eventually(lambda: told == ["mine"], within=PATIENCE)
         return left == 0
 
-    with held_by_another_thread(things._lock), held_by_another_thread(things._flushing):
+    # In the order of the thread that tells notes, which may be about to.
+    with held_by_another_thread(things._flushing), held_by_another_thread(things._lock):
         things._notes["a"] = 1.0
         assert in_a_child(in_the_child)
     touches.start()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth import get_user_model
-from django.db import connection
 from django.test import Client
 
+from analytics.tests.database import connection
 from caching.tests.conftest import server
 
 __all__ = ["server"]

@@ -12,7 +12,6 @@ from typing import Any
 import hypothesis
 import pytest
 import time_machine
-from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 from hypothesis import HealthCheck
@@ -34,6 +33,7 @@ from analytics.tables import (
 )
 from analytics.tests import oracle
 from analytics.tests.conftest import NOON
+from analytics.tests.database import atomic, connection, empty, roll_back
 from analytics.tests.orders import NAMES, answer, rows
 from analytics.windows import today
 from caching import node, relay
@@ -82,9 +82,8 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock.move_to(NOON)
-        with connection.cursor() as cursor:
-            for table in TABLES:
-                cursor.execute(f"DELETE FROM {table._meta.db_table}")  # noqa: S608 - no input
+        for table in TABLES:
+            empty(table)
         # What the orders said at the last refresh of each dashboard.
         self.seen: dict[str, list[oracle.Line]] = {}
         forget_all()
@@ -138,9 +137,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(values=VALUES)
     def think_better_of_it(self, values: dict[str, Any]) -> None:
-        with transaction.atomic():
+        with atomic():
             services.create_orders(rows=[_at(values)])
-            transaction.set_rollback(True)
+            roll_back()
 
     @rule(hours=st.sampled_from([1, 11, 24, 24 * 8, 24 * 400]))
     def time_passes(self, hours: int) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
 from analytics import refreshing
+from analytics.tests.database import connection
 from analytics.tests.orders import an_order, answer, total
 from analytics.views import _etag
 from analytics.windows import today

@@ -14,12 +14,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, connections
 from django.utils import timezone
 
 from analytics import dashboards, refreshing, services
 from analytics.models import Order
 from analytics.tests import oracle
+from analytics.tests.database import atomic, roll_back
 from analytics.tests.orders import NAMES, answer, rows
 from analytics.windows import today
 
@@ -49,9 +50,9 @@ def write(chance: random.Random) -> None:
         some = chance.sample(IDS, 5)
         Order.objects.filter(pk__in=some).update(category=chance.choice(("", "a", "b")))
     elif kind == 2:
-        with transaction.atomic():
+        with atomic():
             services.upsert_orders(rows=[services.OrderRow(id, quantity=1, **values(chance))])  # type: ignore[arg-type]
-            transaction.set_rollback(True)
+            roll_back()
     elif kind == 3 and (order := Order.objects.filter(pk=id).first()) is not None:
         order.amount = Decimal(chance.randrange(10_000)) / 100
         order.status = "paid"

@@ -13,6 +13,7 @@ from django.test import Client
 
 from analytics import refreshing, staleness
 from analytics.staleness import Level
+from analytics.tests.database import ALIAS
 from analytics.tests.orders import NAMES, an_order, answer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,7 +77,7 @@ def test_metrics_tell_age_level_and_failures(noon: time_machine.Traveller, clien
 
 
 def found() -> dict[str, int]:
-    messages = checks.run_checks(tags=[checks.Tags.database], databases=["default"])
+    messages = checks.run_checks(tags=[checks.Tags.database], databases=[ALIAS])
     ours = [m.id for m in messages if m.id and m.id.startswith("analytics.")]
     return {id: ours.count(id) for id in ours}
 

@@ -5,9 +5,11 @@ Redis's return, whether it returns with its old data, with none, or without what
 has to lend a hand. On failure: the first offending reads are in the message.
 """
 
+import gc
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -500,31 +502,71 @@ def test_a_read_only_replica_refuses_no_read_and_is_told_later(
     assert_all_read_the_last_commit(court)
 
 
-def test_after_a_failover_behind_one_address_the_new_primary_is_found(
-    server: RedisServer, two: tuple[Node, Node], court: Court
-) -> None:
-    """The old one lives on as a replica, and so do the connections to it: nobody is cut off."""
+@pytest.fixture
+def promoted() -> Iterator[RedisServer]:
+    """Another server, for `fail_over`."""
     with tempfile.TemporaryDirectory(prefix="hw-") as folder:
         promoted = RedisServer(Path(folder))
         promoted.start()
-
-        def all_listen_to_it() -> bool:
-            _, listeners = promoted.call("PUBSUB", "NUMSUB", two[0].far.channel)
-            return bool(listeners == len(two))
-
         try:
-            for id in IDS:
-                court.read("b", id)
-            server.call("REPLICAOF", "127.0.0.1", "1")
-            promoted.socket.replace(server.socket)
-            promoted.socket = server.socket
-            with court.in_session(IDS, writer="a"):
-                eventually(lambda: all_listen_to_it() and recovered(*two), within=RECOVERY)
-            court.assert_never_refused(within=BOUND)
-            assert court.older_than(CUT_BOUND) == []
-            assert_all_read_the_last_commit(court)
+            yield promoted
         finally:
             promoted.stop()
+
+
+def fail_over(server: RedisServer, promoted: RedisServer) -> None:
+    """The old one lives on as a replica, and so do the connections to it: nobody is cut off."""
+    server.call("REPLICAOF", "127.0.0.1", "1")
+    promoted.socket.replace(server.socket)
+    promoted.socket = server.socket
+
+
+def test_after_a_failover_behind_one_address_the_new_primary_is_found(
+    server: RedisServer, promoted: RedisServer, two: tuple[Node, Node], court: Court
+) -> None:
+    def all_listen_to_it() -> bool:
+        _, listeners = promoted.call("PUBSUB", "NUMSUB", two[0].far.channel)
+        return bool(listeners == len(two))
+
+    for id in IDS:
+        court.read("b", id)
+    fail_over(server, promoted)
+    with court.in_session(IDS, writer="a"):
+        eventually(lambda: all_listen_to_it() and recovered(*two), within=RECOVERY)
+    court.assert_never_refused(within=BOUND)
+    assert court.older_than(CUT_BOUND) == []
+    assert_all_read_the_last_commit(court)
+
+
+def test_once_a_thread_has_met_the_new_primary_none_asks_the_old_one(
+    server: RedisServer, promoted: RedisServer, join: Join
+) -> None:
+    """Be its connection in use, or one that a thread left which has ended."""
+    far = join().far
+
+    def role(client: Any) -> str:
+        return str(client.info("replication")["role"])
+
+    with ThreadPoolExecutor(1) as lasting, ThreadPoolExecutor(1) as another:
+        assert lasting.submit(far.guarded, role).result() == "master"
+        with ThreadPoolExecutor(1) as ended:
+            assert ended.submit(far.guarded, role).result() == "master"
+        gc.collect()
+        another.submit(far.guarded, role).result()
+        fail_over(server, promoted)
+        another.submit(far.guarded, lambda client: client.connection.disconnect()).result()
+        assert another.submit(far.guarded, role).result() == "master"
+        assert lasting.submit(far.guarded, role).result() == "master"
+        assert far.guarded(role) == "master"
+
+
+def test_a_redis_that_lets_nobody_ask_who_it_is_is_used_all_the_same(
+    server: RedisServer, two: tuple[Node, Node], court: Court
+) -> None:
+    server.call("ACL", "SETUSER", "default", "-info")
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(court.caches["a"].read, IDS[0]).result().layer == "db"
+        assert thread.submit(court.caches["b"].read, IDS[0]).result().layer == "l2"
 
 
 def test_asking_about_redis_itself_says_that_it_is_down(

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 
 from caching import Near, TieredCache, outbox, outbox_rows, registry
+from caching.commit import open_batches
 from caching.errors import DuplicateName, FarDown, UnknownSubject
 from caching.journal import Invalidation
 from caching.models import PendingInvalidation
@@ -230,6 +231,7 @@ def test_a_row_that_somebody_else_has_locked_keeps_no_request_waiting(
     took = ran(began)
     other.rollback()
     assert took < 1.0
+    assert not open_batches()
     assert rows() == [(subject, ["a"], [])]
     with transaction.atomic():
         User.objects.create(username="ada")  # as patient as before

@@ -7,6 +7,7 @@ On failure: pytest names the fixture.
 import os
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from catalog.models import Category, Product
+from catalog.tests.database import ALIAS
 
 VIEWS = ("CategoryViewSet", "ProductViewSet")
 
@@ -24,6 +26,12 @@ MakeProduct = Callable[..., Product]
 def open_to_strangers(settings: Any) -> None:
     """All read the catalog; that the site asks for a key first is the site's affair."""
     settings.ANONYMOUS_LIMITS = {f"catalog.views.{view}": "1000000/h" for view in VIEWS}
+
+
+@pytest.fixture
+def django_assert_num_queries(django_assert_num_queries: Any) -> Any:
+    """Count those of the database that the catalog lives in."""
+    return partial(django_assert_num_queries, using=ALIAS)
 
 
 @pytest.fixture

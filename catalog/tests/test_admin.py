@@ -8,7 +8,6 @@ import re
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
@@ -16,6 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from catalog import cache, services
 from catalog.models import Category, Product
 from catalog.tests.conftest import MakeProduct
+from catalog.tests.database import connection
 
 PRODUCTS = "/admin/catalog/product/"
 ICE = f"{PRODUCTS}prod_ice/"
@@ -137,7 +137,7 @@ def test_warming_all_that_is_selected_asks_for_a_chunk_at_a_time(
     with CaptureQueriesContext(connection) as queries:
         response = staff.post(PRODUCTS, data, follow=True)
     assert "Warmed 5 products" in response.content.decode()
-    loads = [query["sql"] for query in queries if '"description"' in query["sql"]]
+    loads = [query["sql"] for query in queries if "description" in query["sql"]]
     assert [sql.count("'prod_") for sql in loads if "prod_" in sql] == [2, 2, 1]
     assert all(cache.products.peek(f"prod_{number}").far for number in range(5))
 

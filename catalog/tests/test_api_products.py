@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from catalog import cache
 from catalog.models import Category, Product
 from catalog.tests.conftest import MakeProduct
+from catalog.tests.database import connection
 
 URL = "/api/v1/products/"
 FIELDS = [

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.test.utils import CaptureQueriesContext
 
 from catalog import cache, services
 from catalog.changes import products_changed
 from catalog.models import Category, Product
+from catalog.tests import database
 
 HEADER = "id,name,description,price,category,stock"
 
@@ -81,7 +82,7 @@ def test_a_file_is_imported_and_again_without_a_write(tmp_path: Path) -> None:
     products_changed.connect(listen)
     try:
         with CaptureQueriesContext(
-            connection,
+            database.connection,
         ) as queries:
             second = run(path)
     finally:
@@ -230,16 +231,16 @@ def test_an_import_that_loses_its_database_exits_1_and_says_what_was_written(
     path = write(tmp_path / "products.csv", *(good(number) for number in range(2500)))
 
     def broken(execute: Any, sql: str, *arguments: Any) -> Any:
-        if sql.startswith("SELECT") and "prod_1500" in str(arguments[0]):
+        if sql.startswith(("SELECT", "aggregate")) and "prod_1500" in str(arguments[0]):
             raise OperationalError("could not connect to server: secret-host")
         return execute(sql, *arguments)
 
-    with connection.execute_wrapper(broken):
+    with database.connection.execute_wrapper(broken):
         outcome = run(path)
     assert (outcome.status, outcome.out) == (1, "")
     assert outcome.error == "the database failed (OperationalError); 1000 rows were written before"
     assert Product.objects.count() == 1000
-    with connection.execute_wrapper(broken):
+    with database.connection.execute_wrapper(broken):
         assert run(path, "--dry-run").error.endswith("; nothing was written")
     assert run(path).out.startswith("created 1500, updated 0, unchanged 1000, bad 0; ")
 
@@ -277,9 +278,9 @@ def test_a_terminal_shows_how_far_a_file_is_and_only_that_a_pipe_goes_on(
 def test_ctrl_c_is_one_line_exit_130_and_leaves_what_was_committed(tmp_path: Path) -> None:
     pipe = tmp_path / "products.csv"
     os.mkfifo(pipe)
-    database = str(connection.settings_dict["NAME"])
+    name = str(database.connection.settings_dict["NAME"])
     process = subprocess.Popen(
-        [sys.executable, "-c", IMPORT, database, str(pipe)],
+        [sys.executable, "-c", IMPORT, database.ALIAS, name, str(pipe)],
         cwd=settings.BASE_DIR,
         env=os.environ | {"CATALOG_TEST_PREFIX": settings.CACHING["PREFIX"]},
         stderr=subprocess.PIPE,
@@ -305,8 +306,8 @@ IMPORT = """
 import os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 from django.conf import settings
-settings.DATABASES["default"]["NAME"] = sys.argv[1]
+settings.DATABASES[sys.argv[1]]["NAME"] = sys.argv[2]
 settings.CACHING["PREFIX"] = os.environ["CATALOG_TEST_PREFIX"]
 from django.core.management import execute_from_command_line
-execute_from_command_line(["manage.py", "import_products", sys.argv[2]])
+execute_from_command_line(["manage.py", "import_products", sys.argv[3]])
 """

@@ -66,6 +66,7 @@ def test_nothing_set_means_loopback_and_a_home_in_the_project(tmp_path: Path) ->
         ("DATABASE_URL", "postgres://a:hunter2@host"),
         ("DATABASE_URL", "postgres://a:hunter2@host:port/name"),
         ("CELERY_BROKER_URL", " "),
+        ("DOCUMENT_ENGINE", "hunter2"),
         ("RATELIMIT_ON_FAILURE", "maybe"),
         ("RATELIMIT_WORKERS", "0"),
         ("RATELIMIT_WORKERS", "-1"),

@@ -1,5 +1,6 @@
 """What a search finds, rule by rule: filters, pages, ties, the edges of the map, writes that show at once."""
 
+from collections.abc import Collection
 from math import inf
 from typing import Any
 
@@ -275,6 +276,26 @@ def test_the_tiles_of_a_change_are_dropped_and_others_stay(
     assert tiles.tiles._counts.loads == loads
     nearby.nearest(HERE, limit=1, radius=100.0)
     assert tiles.tiles._counts.loads == loads + 1
+
+
+def test_a_place_that_a_tile_still_has_though_it_left_is_found_once_and_where_it_is(
+    make_place: MakePlace, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "BUSY", 1)
+    make_place("p", 48.001, 2.0)
+    make_place("q", 48.003, 2.0)
+    index()
+    assert near(radius=800.0) == ["p", "q"]
+    drop = tiles.drop
+
+    def where_it_is(places: Collection[tuple[Point, str]]) -> None:
+        """As if the message of the tile that it left had been lost."""
+        drop([(point, cuisine) for point, cuisine in places if point.latitude > 48.005])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tiles, "drop", where_it_is)
+        services.update_place(id="p", changes={"latitude": 48.007})
+    assert near(radius=800.0) == near(radius=800.0) == ["q", "p"]
 
 
 def test_what_a_cuisine_that_nobody_cooks_leaves_in_redis_goes_within_minutes(

@@ -38,12 +38,12 @@ class Command(BaseCommand):
         form.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # That Redis is down is said once, below.
-        with quiet():
-            try:
+        try:
+            # That Redis is down is said once, below.
+            with quiet():
                 self._show(as_json=options["json"], watch=options["watch"])
-            except FarDown as error:
-                raise CommandError(str(error), returncode=2) from error
+        except FarDown as error:
+            raise CommandError(str(error), returncode=2) from error
 
     def _show(self, *, as_json: bool, watch: bool) -> None:
         if as_json:

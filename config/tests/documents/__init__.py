@@ -1,0 +1,1 @@
+"""One set of questions for SQLite and for the engine of documents."""

@@ -1,0 +1,61 @@
+"""The engine of documents answers as SQLite does: each question to both, on the same rows.
+
+A test of 2,000 questions a kind is part of the suite; QUESTIONS=20000 in the environment is the whole
+proof.
+On failure: the first seeds that differ are in the message.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections
+
+from config.routers import APPS
+from config.tests.documents.questions import Answer, common, populate, wider
+
+QUESTIONS = int(os.environ.get("QUESTIONS", "2000"))
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sqlite() -> Iterator[str]:
+    """The alias of the SQLite database, which has the same tables and rows meanwhile."""
+    alias = DEFAULT_DB_ALIAS
+    assert connections[alias].vendor == "sqlite"
+    models = [model for name in sorted(APPS) for model in apps.get_app_config(name).get_models()]
+    with connections[alias].schema_editor() as editor:
+        for model in models:
+            editor.create_model(model)
+    try:
+        populate(alias)
+        populate("documents")
+        yield alias
+    finally:
+        with connections[alias].schema_editor() as editor:
+            for model in models:
+                editor.delete_model(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ask", "may_refuse"), [(common, False), (wider, True)])
+def test_no_answer_differs(sqlite: str, ask: Callable[[int], Answer], may_refuse: bool) -> None:
+    different: list[tuple[int, Any, Any]] = []
+    refused: Counter[str] = Counter()
+    for seed in range(QUESTIONS):
+        answer = ask(seed)
+        wanted = answer(sqlite)
+        try:
+            given = answer("documents")
+        except NotSupportedError as error:
+            refused[str(error)[:120]] += 1
+            continue
+        if given != wanted:
+            different.append((seed, wanted, given))
+    print(f"{ask.__name__}: {QUESTIONS} asked, {sum(refused.values())} refused", refused)  # noqa: T201
+    assert not different, f"{len(different)} differ; first: {different[:3]}"
+    assert may_refuse or not refused

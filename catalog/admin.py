@@ -25,6 +25,7 @@ from caching import LayerState
 from catalog import cache, services
 from catalog.models import ID, Category, Product
 from rest.admins import ByIdAdmin
+from rest.bounded_deletes import BoundedDeletes
 from rest.bounded_lists import BoundedLists
 
 
@@ -47,7 +48,7 @@ class InUseFilter(admin.SimpleListFilter):
 
 
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class CategoryAdmin(BoundedDeletes):
     """Categories."""
 
     list_display = ["slug", "name"]

@@ -1,7 +1,9 @@
 """A site's worth of rows, made by the database itself: 1,000,000 orders, 100,000 products, and the rest.
 
-Promise: the same SQL on SQLite and PostgreSQL, in well under a minute; rows are as the constraints want them,
-and ids as the apps make them. Nothing is announced: no cache and no index knows of these rows.
+Promise: the same SQL on SQLite and PostgreSQL; rows are as the constraints want them, and ids as the apps
+make them. Nothing is spread evenly: nearly all orders are of a few products, the last category has half of
+them all, the last group all users, and the last user a tenth of the posts and nearly all users for followers.
+Nothing is announced: no cache and no index knows of the rows.
 On failure: what the database raises.
 """
 
@@ -13,6 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
+from analytics.models import Order
 from catalog.models import Product
 
 PRODUCTS, ORDERS, PLACES, USERS, POSTS, FOLLOWS = (
@@ -23,7 +26,7 @@ PRODUCTS, ORDERS, PLACES, USERS, POSTS, FOLLOWS = (
     100_000,
     200_000,
 )
-CATEGORIES, GROUPS, LOGGED = 200, 100, 50_000
+CATEGORIES, HITS, GROUPS, LOGGED, WAITING = 200, 20, 100, 50_000, 20_000
 PLACE, PRODUCT, ORDER, POST = (
     "place_000777",
     "prod_000777",
@@ -36,6 +39,12 @@ def _digits(number: str, width: int) -> str:
     """`number` with zeros before it; no integer holds more than 18 digits."""
     zeros, digits = max(width - 9, 0), min(width, 9)
     return f"'{'0' * zeros}' || substr(cast({10**digits} + {number} as text), 2)"
+
+
+# Every other one is the last.
+CATEGORY = "'category-' || " + _digits(
+    f"(case n % 2 when 0 then n / 2 % {CATEGORIES} else {CATEGORIES - 1} end)", 3
+)
 
 
 def _ago(seconds: str) -> str:
@@ -81,10 +90,26 @@ def make() -> User:
             action_flag="2",
             change_message="''",
         )
+        _fill(
+            *(cursor, "caching_pendinginvalidation", WAITING),
+            subject="'catalog.product'",
+            ids="'[\"prod_' || n || '\"]'",
+            tags="'[]'",
+            written_at=_ago("n * 10"),
+        )
         if connection.vendor == "postgresql":
             cursor.execute(
                 "select setval(pg_get_serial_sequence('accounts_user', 'id'), max(id)) from accounts_user"
             )
+    # Half a minute less than with each order sorted into each index.
+    with connection.schema_editor() as editor:
+        for index in Order._meta.indexes:
+            editor.remove_index(Order, index)
+    with connection.cursor() as cursor:
+        _orders(cursor)
+    with connection.schema_editor() as editor:
+        for index in Order._meta.indexes:
+            editor.add_index(Order, index)
     with connection.cursor() as cursor:
         cursor.execute("analyze")
     return chief
@@ -138,7 +163,12 @@ def _people(cursor: Any, first: int) -> None:
     _fill(
         *(cursor, "accounts_user_groups", USERS),
         user_id=f"{first} + n",
-        group_id=f"{group} + n % {GROUPS}",
+        group_id=f"{group} + n % {GROUPS - 1}",
+    )
+    _fill(
+        *(cursor, "accounts_user_groups", USERS),
+        user_id=f"{first} + n",
+        group_id=str(group + GROUPS - 1),
     )
     permission = Permission.objects.order_by("pk").values_list("pk", flat=True)[0]
     _fill(
@@ -154,7 +184,6 @@ def _goods(cursor: Any) -> None:
         slug="'category-' || " + _digits("n", 3),
         name="'Category ' || n",
     )
-    category = "'category-' || " + _digits(f"n % {CATEGORIES}", 3)
     _fill(
         *(cursor, "catalog_product", PRODUCTS),
         id="'prod_' || " + _digits("n", 6),
@@ -165,7 +194,7 @@ def _goods(cursor: Any) -> None:
         is_active=_whether("n % 20 <> 0"),
         created_at=_ago("n * 60"),
         updated_at=_ago("n * 7"),
-        category_id=category,
+        category_id=CATEGORY,
     )
     _fill(
         *(cursor, "places_place", PLACES),
@@ -179,14 +208,18 @@ def _goods(cursor: Any) -> None:
         created_at=_ago("n * 60"),
         updated_at=_ago("n * 60"),
     )
+
+
+def _orders(cursor: Any) -> None:
     # A year of them, 31 seconds apart, the newest last.
     moment = _ago(f"({ORDERS} - n) * 31")
     _fill(
         *(cursor, "analytics_order", ORDERS),
         id="'ord_' || " + _digits("n", 7),
         customer="'customer' || n % 9973",
-        product="'prod_' || " + _digits(f"n % {PRODUCTS}", 6),
-        category=category,
+        product="'prod_' || "
+        + _digits(f"case n % 50 when 0 then n % {PRODUCTS} else n % {HITS} end", 6),
+        category=CATEGORY,
         quantity="1",
         amount="100 + n % 9900",
         status="case n % 20 when 0 then 'refunded' when 1 then 'cancelled' "
@@ -200,10 +233,11 @@ def _goods(cursor: Any) -> None:
 
 def _feeds(cursor: Any, first: int) -> None:
     author = f"{first} + n % {USERS}"
+    last = first + USERS - 1
     _fill(
         *(cursor, "feeds_post", POSTS),
         id="'01jd0000' || " + _digits("n", 18),
-        author_id=author,
+        author_id=f"case n % 10 when 0 then {last} else {author} end",
         text="'Words of number ' || n",
         created_at=_ago("n"),
         updated_at=_ago("n"),
@@ -221,3 +255,6 @@ def _feeds(cursor: Any, first: int) -> None:
             "created_at": _ago("n * 60"),
         }
         _fill(cursor, table, count, **columns)
+    # All but those who do already: the ones right before.
+    columns = {"follower_id": author, "followed_id": str(last), "created_at": _ago("n")}
+    _fill(cursor, "feeds_follow", USERS - 1 - FOLLOWS // USERS, **columns)

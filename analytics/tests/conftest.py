@@ -21,16 +21,13 @@ NOON = 1_763_985_600.0
 
 
 @pytest.fixture(autouse=True)
-def no_midnight(request: pytest.FixtureRequest) -> Iterator[None]:
+def no_midnight() -> Iterator[None]:
     """A clock that goes on from noon of this UTC day: no test begins on one day and ends on the next.
 
-    But for slow ones, which have processes: those would be of another time than this one.
+    It is that of this process and its threads; others that a test starts are of the same day.
     """
-    if request.node.get_closest_marker("slow"):
-        yield
-        return
-    day = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-    with time_machine.travel(day):
+    noon_today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    with time_machine.travel(noon_today):
         yield
 
 

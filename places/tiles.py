@@ -35,7 +35,7 @@ DAY = 86_400
 SIDES = tuple(180 / 2**power for power in range(18, 9, -1))
 # The least side, as a part of the radius: smaller tiles are more to look up, larger ones have more to
 # measure.
-LEAST = 0.6
+LEAST = 0.9
 NORTHERNMOST = 75.0
 # Tiles that are worth it for one search, and places in one.
 MOST_TILES = 48

@@ -28,7 +28,8 @@ class BoundedDeletes(admin.ModelAdmin):  # type: ignore[type-arg]
         """As Django's, or in numbers."""
         using = router.db_for_write(self.model)
         along, in_the_way = dict[Any, int](), dict[Any, int]()
-        for relation in get_candidate_relations_to_delete(self.opts):
+        relations: Any = get_candidate_relations_to_delete(self.opts)
+        for relation in relations:
             kind = {CASCADE: along, PROTECT: in_the_way, RESTRICT: in_the_way}.get(
                 relation.on_delete
             )

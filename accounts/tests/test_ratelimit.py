@@ -212,6 +212,7 @@ def test_a_bucket_may_have_any_text_for_a_name(name: str) -> None:
     assert peek(name, MINUTE).allowed
 
 
+@pytest.mark.usefixtures("no_full_hour")
 def test_half_a_character_is_no_name_of_a_bucket() -> None:
     with pytest.raises(ValueError, match="cannot name a bucket"):
         hit("\ud800", MINUTE, by_the_hour=True)

@@ -18,6 +18,8 @@ from caching.tests.conftest import ALIAS
 from caching.tests.redis_server import RedisServer
 from caching.tests.witnesses import eventually
 
+pytestmark = pytest.mark.usefixtures("no_full_hour")
+
 HOUR = 3600.0
 TEN_PAST = 1_764_000_600.0
 MINUTE = (Window(3, 60),)

@@ -34,12 +34,14 @@ class _Pipelines:
     connection: Any
     query: Any
     names: list[str]
-    collection_name: str
+    # None of a query of no table, which is one of a document made up for it.
+    collection_name: str | None
 
     def rows_of(self, session: Any, stages: list[dict[str, Any]]) -> Any:
         """The cursor of a pipeline."""
-        collection = self.connection.get_collection(self.collection_name)
-        return collection.aggregate(stages, session=session, allowDiskUse=True)
+        database = self.connection.get_database()
+        source = database if self.collection_name is None else database[self.collection_name]
+        return source.aggregate(stages, session=session, allowDiskUse=True)
 
     def _tuple(self, row: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(row.get(name) for name in self.names)
@@ -101,10 +103,7 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
         ]
         self.names = [name for name, _ in columns][: len(self.select)]
         scope = Scope(query, self.connection, self, outer)
-        first, joined = joins.tables(scope)
-        if first is None:
-            raise refused("a query of no table")
-        self.collection_name = first
+        self.collection_name, joined = joins.tables(scope)
         parts = Parts(columns, self.where, self.having, groups, order_by)
         try:
             source = filtered(self.where, scope, joined)
@@ -112,6 +111,8 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
             if groups is not None or not parts.aggregates():
                 raise
             source = [{"$match": {"$expr": False}}]
+        if self.collection_name is None:
+            source = [{"$documents": [{}]}, *source]
         self.scope = scope
         return select(parts, scope, source)
 

@@ -23,8 +23,9 @@ def _looked_up(query: Any, scope: Scope, more: list[dict[str, Any]]) -> tuple[st
     pipeline = compiler.pipeline(outer=scope)
     name = f"__s{scope.subqueries}"
     scope.subqueries += 1
+    table = {} if compiler.collection_name is None else {"from": compiler.collection_name}
     stage = {
-        "from": compiler.collection_name,
+        **table,
         "let": {scope.variable: "$$ROOT"},
         "pipeline": [*pipeline, *more],
         "as": name,

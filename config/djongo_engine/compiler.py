@@ -91,9 +91,10 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
         query = self.query
         if query.combinator or query.extra or query.distinct_fields:
             raise refused("UNION and the like, extra(), and DISTINCT ON")
+        # First, since whoever reads the rows asks for what it finds, though there be none.
+        extra, order_by, found = self.pre_sql_setup()
         if query.is_empty():
             raise EmptyResultSet
-        extra, order_by, found = self.pre_sql_setup()
         groups: Any = found
         if getattr(self, "qualify", None) is not None:
             raise refused("a filter by a window function")
@@ -129,14 +130,18 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
             return iter([]) if result_type == MULTI else None
         if result_type == SINGLE:
             stages = [*stages, {"$limit": 1}]
-        text = f"aggregate {self.collection_name} {stages}"
+        text = f"aggregate {self.collection_name}"
         if self.query.select_for_update and self.connection.features.has_select_for_update:
-            rows = locks.lock(self, stages, text)
+            rows = locks.lock(self, stages)
         elif chunked_fetch and result_type == MULTI:
-            cursor = self.connection.run(lambda session: self.rows_of(session, stages), text)
+            cursor = self.connection.run(
+                lambda session: self.rows_of(session, stages), text, stages
+            )
             return self._chunks(cursor, chunk_size)
         else:
-            rows = self.connection.run(lambda session: list(self.rows_of(session, stages)), text)
+            rows = self.connection.run(
+                lambda session: list(self.rows_of(session, stages)), text, stages
+            )
         found = [self._tuple(row) for row in rows]
         if result_type == SINGLE:
             return found[0] if found else None
@@ -185,6 +190,8 @@ class SQLAggregateCompiler(_Pipelines, django.SQLAggregateCompiler):
             stages = self.pipeline()
         except EmptyResultSet:
             return None
-        text = f"aggregate {self.collection_name} {stages}"
-        rows = self.connection.run(lambda session: list(self.rows_of(session, stages)), text)
+        text = f"aggregate {self.collection_name}"
+        rows = self.connection.run(
+            lambda session: list(self.rows_of(session, stages)), text, stages
+        )
         return self._tuple(rows[0])

@@ -65,7 +65,8 @@ def listed(node: Any, scope: Scope) -> list[Any] | None:
     [name] = compiler.names
     found: list[Any] = scope.connection.run(
         lambda session: [row.get(name) for row in compiler.rows_of(session, pipeline)],
-        f"aggregate {compiler.collection_name} {pipeline}",
+        f"aggregate {compiler.collection_name}",
+        pipeline,
     )
     return found
 

@@ -13,8 +13,8 @@ from django.core.exceptions import EmptyResultSet
 from django.db import NotSupportedError
 from django.db.models import Avg, BooleanField, Count, Max, Min, Sum
 from django.db.models.constants import OnConflict
-from django.db.models.expressions import Col, ExpressionWrapper, Func, Star
-from django.db.models.lookups import Lookup
+from django.db.models.expressions import Col, ExpressionWrapper, Func, Star, Value
+from django.db.models.lookups import Exact, Lookup
 from django.db.models.sql import Query as Select
 from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
 from django.db.models.sql.where import WhereNode
@@ -96,18 +96,13 @@ class OfDistinct(Func):
         return mql if as_expr else {"$expr": mql}
 
 
-class Nothing:
-    """A condition that no row meets."""
-
-    def as_mql(self, compiler: Any, connection: Any, as_expr: bool = False) -> Any:
-        """False."""
-        return False if as_expr else {"$expr": False}
-
-
 def _as_value(expression: Any) -> Any:
     if isinstance(expression, WhereNode | Lookup):
         return ExpressionWrapper(expression, output_field=BooleanField())
     return expression
+
+
+NEVER: Any = Exact(Value(1), 2)
 
 
 class SQLCompiler(backend.SQLCompiler):
@@ -157,8 +152,18 @@ class SQLCompiler(backend.SQLCompiler):
             if self.elide_empty:
                 raise
         self.subqueries: list[Any] = []
-        self.set_where(Nothing())
+        self.set_where(WhereNode([NEVER]))
         return super().build_query(columns)
+
+    def _get_ordering(self) -> Any:
+        """As the backend's, which has a column that comes twice sorted as it comes last."""
+        once: dict[Any, Any] = {}
+        for each in self.order_by_objs or ():
+            source = getattr(each.expression, "source", each.expression)
+            column = (source.alias, source.target.column) if isinstance(source, Col) else id(each)
+            once.setdefault(column, each)
+        self.order_by_objs = list(once.values())
+        return super()._get_ordering()
 
     def check_query(self) -> None:
         """As the backend's; what it passes over is refused."""

@@ -23,8 +23,9 @@ demo: $(VENV)/.site ## from nothing to the matrix: target against measured
 run: $(VENV)/.site ## the same, and keeps serving; prints the address and the logins
 	@$(RUN) manage.py demo --serve
 
-test: $(VENV)/.dev ## every test but the slow ones: these by make test ARGS="-m slow"
-	@HEADWATER_HOME=$(TEST_HOME) $(RUN) -m pytest -m "not slow" $(ARGS)
+test: $(VENV)/.dev ## every test but the long ones, on all cores
+	@HEADWATER_HOME=$(TEST_HOME) $(RUN) -m pytest -p caching.tests.workers -n logical --dist loadfile \
+		--no-loadscope-reorder -m "not slow and not alone" $(ARGS)
 
 bench: $(VENV)/.bench ## side by side with the libraries people use today
 	@$(RUN) -m benchmarks $(ARGS)

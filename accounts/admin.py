@@ -23,10 +23,12 @@ from accounts import group_admin, key_admin, services  # noqa: F401
 from accounts.models import ApiKey, User
 from accounts.serializers import session_card
 from accounts.session_tiers import sessions_of
+from rest.bounded_deletes import BoundedDeletes
+from rest.bounded_lists import BoundedLists
 
 
 @admin.register(User)
-class UserWithSessionsAdmin(UserAdmin):  # type: ignore[type-arg]
+class UserWithSessionsAdmin(BoundedDeletes, BoundedLists, UserAdmin):  # type: ignore[type-arg]
     """Django's own page of a user, and the sessions below it."""
 
     actions = ["revoke_selected"]

@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
 from accounts.models import User
+from rest.bounded_deletes import BoundedDeletes
 
 MEMBERSHIP = User.groups.through
 GRANT = Group.permissions.through
@@ -47,7 +48,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class CountedGroupAdmin(GroupAdmin):
+class CountedGroupAdmin(BoundedDeletes, GroupAdmin):
     """Django's own page of a group, and a list that says what it is for."""
 
     list_display = ["name", "members", "permissions_given"]

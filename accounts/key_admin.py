@@ -17,13 +17,14 @@ from accounts.key_services import TooManyKeys, issue
 from accounts.key_states import StateFilter, state_of
 from accounts.models import ApiKey, User
 from accounts.revoke_admin import KeyRevokeAdmin
+from rest.bounded_lists import BoundedLists
 
 EDITABLE = ("name", "plan", "scopes", "expires_at")
 SHOWN = ("user", "id", "prefix", "created_at", "last_used_at", "revoked_at", "state")
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(KeyRevokeAdmin):
+class ApiKeyAdmin(KeyRevokeAdmin, BoundedLists):
     """Keys, without what opens them."""
 
     form = ApiKeyForm
@@ -35,7 +36,6 @@ class ApiKeyAdmin(KeyRevokeAdmin):
     list_select_related = ["user"]
     list_filter = [StateFilter, "plan", "scopes"]
     search_fields = ["name", "prefix", "id", "user__username"]
-    show_full_result_count = False
 
     @admin.display
     def state(self, key: ApiKey) -> str:

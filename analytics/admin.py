@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from analytics import dashboard_admin, services
 from analytics.models import ID, Order, Status
 from rest.admins import ByIdAdmin, ChangedFieldsAdmin
+from rest.bounded_lists import BoundedLists
 
 __all__ = ["OrderAdmin", "dashboard_admin"]
 
@@ -23,7 +24,7 @@ BEGINNING = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @admin.register(Order)
-class OrderAdmin(ByIdAdmin, ChangedFieldsAdmin):
+class OrderAdmin(ByIdAdmin, ChangedFieldsAdmin, BoundedLists):
     """Orders, the greatest id first: a year of them has no cheap order by time."""
 
     ids = ID
@@ -32,7 +33,7 @@ class OrderAdmin(ByIdAdmin, ChangedFieldsAdmin):
     search_fields = ["id"]
     search_help_text = "How the id begins."
     ordering = ["-id"]
-    show_full_result_count = False
+    sortable_by = ["id"]
     fields = [
         *("id", "customer", "product", "category", "quantity", "amount", "status"),
         *("created_at", "day", "hour", "updated_at"),

@@ -2,8 +2,8 @@
 addresses of one site in turn, by our own.
 
 Promises: `CONNECTIONS` keep-alive connections, each with one request under way at any time, for a
-bounded time, from another process than the server's. Requests per second count whole answers.
-On failure: LoadError for any answer but 200, or a connection that breaks.
+bounded time, from another process than the server's. Requests per second count whole answers, one at least.
+On failure: LoadError for any answer but 200, a connection that breaks, or none for `PATIENCE` seconds.
 """
 
 import re
@@ -22,6 +22,7 @@ import httptools
 from benchmarks.errors import LoadError
 
 CONNECTIONS = 8
+PATIENCE = 10.0
 
 
 def requests_per_second(urls: Sequence[str], seconds: float, header: str) -> float:
@@ -67,7 +68,9 @@ def _drive(urls: Sequence[str], until: float, header: str) -> int:
             connection = socket.create_connection((site.hostname or "", site.port or 80), 5)
             selector.register(connection, selectors.EVENT_READ, connection)
             connection.sendall(next(requests))
-        while time.perf_counter() < until:
+        while (now := time.perf_counter()) < until or not answers:
+            if now > until + PATIENCE:
+                raise LoadError(f"no answer in {PATIENCE:.0f} seconds")
             for key, _ in selector.select(timeout=1):
                 _receive(key.data)
                 answers += 1

@@ -108,7 +108,7 @@ class Far:
     def client(self) -> Any:
         """This thread's client, on a connection of its own: no pool to go through at every call.
 
-        Connects, so it raises what redis-py raises when Redis is down.
+        Connects, but for a cluster's, so it raises what redis-py raises when Redis is down.
         """
         client = getattr(self._local, "client", None)
         if client is None:
@@ -118,9 +118,13 @@ class Far:
             self._shards = SHARDS if isinstance(client, RedisCluster) else 1
             # The pool may have handed out a connection of any era.
             self._local.client, self._local.era = client, 0
+            self._local.connection = getattr(client, "connection", None)
         if self._local.era != self._eras.now:
             self._local.era = self._eras.now
             _disconnect(client)
+        connection = self._local.connection
+        if connection is not None and not connection.is_connected:
+            connection.connect()
         return client
 
     def _own(self, shared: Any) -> Any:
@@ -190,8 +194,11 @@ class Far:
         return self.guarded(subscribed)
 
     def _attempt(self, operation: Callable[[Any], R]) -> R:
+        asked = False
         try:
-            answer = operation(self.client())
+            client = self.client()
+            asked = True
+            answer = operation(client)
         except MaxConnectionsError as error:
             # More threads than the pool has connections: that says nothing about Redis.
             self._say_once(f"{error}: raise max_connections in CACHES[{self._alias!r}]")
@@ -206,7 +213,8 @@ class Far:
             raise FarDown(f"Redis refused: {error}") from error
         except (RedisError, RedisClusterException, OSError) as error:
             self.breaker.failed(error)
-            raise NoAnswer(f"Redis does not answer: {error}") from error
+            kind = NoAnswer if asked else FarDown
+            raise kind(f"Redis does not answer: {error}") from error
         except BaseException:
             # Interrupted between a command and its answer, which the next command would take for its own.
             self._hang_up()

@@ -25,6 +25,8 @@ from caching import LayerState
 from catalog import cache, services
 from catalog.models import ID, Category, Product
 from rest.admins import ByIdAdmin
+from rest.bounded_deletes import BoundedDeletes
+from rest.bounded_lists import BoundedLists
 
 
 class InUseFilter(admin.SimpleListFilter):
@@ -46,7 +48,7 @@ class InUseFilter(admin.SimpleListFilter):
 
 
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class CategoryAdmin(BoundedDeletes):
     """Categories."""
 
     list_display = ["slug", "name"]
@@ -59,7 +61,7 @@ class CategoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Product)
-class ProductAdmin(ByIdAdmin):
+class ProductAdmin(ByIdAdmin, BoundedLists):
     """Products, with what the caches hold of them."""
 
     ids = ID
@@ -68,7 +70,6 @@ class ProductAdmin(ByIdAdmin):
     list_select_related = ["category"]
     search_fields = ["id", "name"]
     actions = ["evict_selected", "warm_selected"]
-    show_full_result_count = False
     change_form_template = "admin/catalog/product/change_form.html"
 
     def get_fields(self, request: HttpRequest, obj: Product | None = None) -> list[Any]:

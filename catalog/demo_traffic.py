@@ -1,9 +1,9 @@
 """The traffic of the catalog's demo: readers by Zipf, one writer, and a judgement of what they saw.
 
-Promises: bounded by the site's `reads` and, before and while measuring, `seconds`; the first `RAMP`
-reads a product fill the caches and are not measured, their answers are judged all the same. The
-writer reads each product in every process just before and just after it changes the price, so that
-a stale answer would be seen.
+Promises: bounded by the site's `reads` and `seconds`; before, `RAMP` reads a product fill the caches, in some
+times as many seconds. These are not measured, but their answers are judged all the same. The writer reads
+each product in every process just before and just after it changes the price, so that a stale answer would
+be seen.
 On failure: answers that are not 200 are counted as errors; OSError of a broken connection passes
 on.
 """
@@ -26,9 +26,11 @@ API = "/api/v1"
 READERS = 4
 EXPONENT = 1.0  # of Zipf's law: what web traffic is near to
 RAMP = 3  # reads a product before measuring
+PATIENCE = 5  # times `seconds` that these may take, on a slow machine
 MULTIPLE = 10  # ids of one `?ids=` read
 WATCHED = 50  # the most popular products, whose prices change
-PAUSE = 0.04  # seconds between two price changes
+PAUSE = 0.04  # seconds between two price changes, at least
+READS_A_CHANGE = 50  # reads between two, at least: no more is to change where reads are slow
 PROBES = 3  # reads in every process right after a price change
 # Seconds another process may still answer the old price. A message takes milliseconds. A machine busy with
 # other work holds up one in hundreds for longer than the usual bound, a slow bus holds up many; a message
@@ -59,6 +61,18 @@ class _Traffic:
         self.errors: Counter[str] = Counter()
         self.seconds = site.seconds
         self.done = threading.Event()
+        self._reads = threading.Semaphore(0)
+
+    def has_read(self) -> None:
+        """Told by a reader, of each of its reads."""
+        self._reads.release()
+
+    def pause(self) -> None:
+        """Between two changes; none follows once `done` is set."""
+        self.done.wait(PAUSE)
+        for _ in range(READS_A_CHANGE):
+            while not self.done.is_set() and not self._reads.acquire(timeout=PAUSE):
+                pass
 
     def judge(self, reply: Reply, product: str | None = None) -> None:
         """Tells the witness which prices a reply shows; `product`: the id it was asked by."""
@@ -101,21 +115,22 @@ def _read_all(
 ) -> list[tuple[str, float]]:
     """Reads `ramp` times, then up to `most` times; returns layer and seconds of each of the latter."""
     paths = _paths(traffic, number)
-    for _ in _read(traffic, client, itertools.islice(paths, ramp)):
+    for _ in _read(traffic, client, itertools.islice(paths, ramp), PATIENCE * traffic.seconds):
         pass
-    replies = _read(traffic, client, itertools.islice(paths, most))
+    replies = _read(traffic, client, itertools.islice(paths, most), traffic.seconds)
     return [(reply.layer, reply.ended - reply.began) for reply in replies if reply.status == 200]
 
 
 def _read(
-    traffic: _Traffic, client: Client, paths: Iterable[tuple[str, str | None]]
+    traffic: _Traffic, client: Client, paths: Iterable[tuple[str, str | None]], seconds: float
 ) -> Iterator[Reply]:
-    deadline = time.monotonic() + traffic.seconds
+    deadline = time.monotonic() + seconds
     for path, product in paths:
         if traffic.done.is_set() or time.monotonic() > deadline:
             return
         reply = client.get(path)
         traffic.judge(reply, product)
+        traffic.has_read()
         yield reply
 
 
@@ -159,7 +174,7 @@ def _write(traffic: _Traffic, staff: Sequence[Client], probes: Sequence[Client])
             traffic.errors[f"PATCH {reply.status}"] += 1
         for probe in [*probes] * PROBES:
             traffic.judge(probe.get(path), product)
-        traffic.done.wait(PAUSE)
+        traffic.pause()
 
 
 def _answering(reads: Mapping[str, Sequence[float]]) -> Check:

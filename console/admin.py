@@ -15,7 +15,7 @@ from django.utils import timezone
 from caching.models import PendingInvalidation
 from caching.relay import GIVEN_UP
 from console.words import age
-from feeds.paging import BoundedAdmin
+from rest.bounded_lists import BoundedAdmin
 
 
 class WaitFilter(admin.SimpleListFilter):

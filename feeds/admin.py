@@ -20,9 +20,9 @@ from django.utils import timezone
 
 from feeds import services
 from feeds.models import Block, Follow, Mute, Post
-from feeds.paging import BoundedAdmin
 from feeds.post_ids import POST_ID
 from rest.admins import ByIdAdmin
+from rest.bounded_lists import BoundedAdmin
 
 
 class StateFilter(admin.SimpleListFilter):

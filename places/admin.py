@@ -27,6 +27,7 @@ from places.cards import PlaceCard, cards
 from places.models import CUISINE, ID, Place, meridian
 from places.sphere import Point
 from rest.admins import ByIdAdmin, ChangedFieldsAdmin
+from rest.bounded_lists import BoundedLists
 
 # Cuisines to choose from.
 CUISINES = 100
@@ -55,7 +56,7 @@ class CuisineFilter(admin.SimpleListFilter):
 
 
 @admin.register(Place)
-class PlaceAdmin(ByIdAdmin, ChangedFieldsAdmin):
+class PlaceAdmin(ByIdAdmin, ChangedFieldsAdmin, BoundedLists):
     """Places, on a map."""
 
     ids = ID
@@ -63,7 +64,6 @@ class PlaceAdmin(ByIdAdmin, ChangedFieldsAdmin):
     list_display = ["id", "name", "cuisine", "rating", "position", "updated_at"]
     list_filter = [CuisineFilter]
     search_fields = ["id", "name"]
-    show_full_result_count = False
     change_form_template = "admin/places/place/change_form.html"
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:

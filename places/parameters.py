@@ -24,8 +24,8 @@ PLACE_ID = OpenApiParameter(
 )
 BY_CUISINE = OpenApiParameter(
     "cuisine",
-    {"type": "string", "pattern": f"^{CUISINE.pattern}$"},
-    description="Only places of this cuisine.",
+    {"type": "string", "pattern": f"^(?:{CUISINE.pattern})?$"},
+    description="Only places of this cuisine; empty: of any.",
 )
 COMMON = [
     OpenApiParameter(
@@ -69,7 +69,12 @@ NEARBY = [
 WITHIN = [
     OpenApiParameter(
         "bbox",
-        {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4},
+        {
+            "type": "array",
+            "items": {"type": "number", "minimum": -180, "maximum": 180},
+            "minItems": 4,
+            "maxItems": 4,
+        },
         required=True,
         style="form",
         explode=False,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from drf_spectacular import openapi
 from drf_spectacular.plumbing import ResolvedComponent
 
+from rest.fields import DecimalField
 from rest.problems import MEDIA_TYPE
 
 PROBLEM = {
@@ -61,6 +62,18 @@ class AutoSchema(openapi.AutoSchema):
         description: str = self.get_description() or ""
         first = re.split(r"(?<=[.;:])\s", description.strip(), maxsplit=1)[0]
         return super().get_summary() or first.rstrip(".;:") or None
+
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> dict[str, Any]:
+        """As drf-spectacular's, whose pattern of a decimal takes no digits at all, and a sign, for one."""
+        schema: dict[str, Any] = super()._map_serializer_field(field, direction, bypass_extensions)
+        if isinstance(field, DecimalField) and field.min_value == 0 and "pattern" in schema:
+            # Where there is a pattern there are both.
+            places = field.decimal_places or 0
+            whole = (field.max_digits or 0) - places
+            schema["pattern"] = rf"^[0-9]{{1,{whole}}}(?:\.[0-9]{{1,{places}}})?$"
+        return schema
 
     def problem_statuses(self) -> list[HTTPStatus]:
         """Return the error statuses this operation may answer, ascending."""

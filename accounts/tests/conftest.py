@@ -4,6 +4,7 @@ Promise: nobody else's logins count against a test's. On failure: pytest names t
 """
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -28,6 +29,14 @@ def own_counts(settings: Any, caching_prefix: str) -> None:
 def ada(transactional_db: None, own_counts: None) -> User:
     """A user."""
     return User.objects.create_user("ada", password=PASSWORD)
+
+
+@pytest.fixture
+def no_full_hour() -> Iterator[None]:
+    """A clock that goes on from ten past this hour, in this process: the calls of a test are of one hour."""
+    hour = datetime.now(UTC).replace(minute=10, second=0, microsecond=0)
+    with time_machine.travel(hour):
+        yield
 
 
 @pytest.fixture

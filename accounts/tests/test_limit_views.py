@@ -71,6 +71,7 @@ def test_the_answer_is_the_contracts(ada: User) -> None:
     assert 59 < first["reset"] <= 60.001
 
 
+@pytest.mark.usefixtures("no_full_hour")
 def test_asking_spends_nothing_and_is_counted_nowhere(ada: User) -> None:
     key, text = create_key(user=ada, name="a key")
     client = with_key(text)

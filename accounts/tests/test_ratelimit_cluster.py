@@ -24,6 +24,7 @@ def cluster(tmp_path: Path, settings: Any, caching_prefix: str) -> Iterator[Clus
         yield cluster
 
 
+@pytest.mark.usefixtures("no_full_hour")
 def test_every_bucket_is_limited_wherever_it_lives(cluster: Cluster) -> None:
     windows = parse("5/m, 20/h")
     for bucket in BUCKETS:

@@ -75,13 +75,15 @@ def lost(token: str) -> None:
 
 
 def commands(run: Callable[[], object]) -> list[str]:
-    """The names of the commands that Redis got meanwhile."""
+    """A word for each call that this thread made to Redis meanwhile; the bus has a thread of its own."""
     far = current().far
     sent: list[str] = []
     attempt = far.guarded
+    thread = threading.get_ident()
 
     def counting(operation: Callable[[Any], Any]) -> Any:
-        sent.append("call")
+        if threading.get_ident() == thread:
+            sent.append("call")
         return attempt(operation)
 
     far.guarded = counting  # type: ignore[method-assign]

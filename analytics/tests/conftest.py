@@ -1,9 +1,10 @@
-"""What the tests of analytics share: a clock that stands still, and a database that is quick to commit.
+"""What the tests of analytics share: clocks far from midnight, and a database that is quick to commit.
 
 Promise: noon is in the middle of a UTC day. On failure: fixtures fail as what they set up does.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +18,17 @@ from caching.tests.conftest import server
 __all__ = ["server"]
 
 NOON = 1_763_985_600.0
+
+
+@pytest.fixture(autouse=True)
+def no_midnight() -> Iterator[None]:
+    """A clock that goes on from noon of this UTC day: no test begins on one day and ends on the next.
+
+    It is that of this process and its threads; others that a test starts are of the same day.
+    """
+    noon_today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    with time_machine.travel(noon_today):
+        yield
 
 
 @pytest.fixture

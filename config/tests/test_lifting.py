@@ -98,6 +98,58 @@ print(json.dumps({
 }))
 """
 
+BEGINNING = """
+import json
+from base64 import b64encode
+import django
+django.setup()
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+
+User.objects.create_user("customer", password="right")
+User.objects.create_user("staff", password="right", is_staff=True)
+
+def send(name, method, path, body=None):
+    headers = {}
+    if name:
+        headers["authorization"] = "Basic " + b64encode(f"{name}:right".encode()).decode()
+    answer = Client(SERVER_NAME="localhost").generic(
+        method, f"/api/v1/{path}", json.dumps(body), "application/json", headers=headers
+    )
+    return answer.status_code, json.loads(answer.content or "null")
+
+"""
+# Of each app: who writes what, and where it is seen then.
+STORIES = {
+    "feeds": """
+refused, _ = send("", "POST", "posts/", {"text": "hello"})
+made, post = send("staff", "POST", "posts/", {"text": "hello"})
+followed, _ = send("customer", "PUT", "users/staff/follow/")
+read, page = send("customer", "GET", "feed/")
+seen = [each["id"] for each in page["results"]] == [post["id"]]
+print(json.dumps([refused, made, read, seen]))
+""",
+    "places": """
+cafe = {"id": "place_cafe", "name": "Cafe", "longitude": 13.4, "latitude": 52.5}
+refused, _ = send("customer", "POST", "places/", cafe)
+made, _ = send("staff", "POST", "places/", cafe)
+call_command("rebuild_places", verbosity=0)
+read, page = send("customer", "GET", "places/nearby/?lat=52.5&lon=13.4&radius_km=1")
+seen = [each["id"] for each in page["results"]] == ["place_cafe"]
+print(json.dumps([refused, made, read, seen]))
+""",
+    "analytics": """
+order = {"customer": "ada", "product": "ice", "amount": "3.49", "status": "paid"}
+refused, _ = send("customer", "POST", "orders/", order)
+made, _ = send("staff", "POST", "orders/", order)
+call_command("refresh_dashboards", verbosity=0)
+read, page = send("customer", "GET", "dashboards/revenue/")
+seen = "3.49" in [each["total_revenue"] for each in page["data"]]
+print(json.dumps([refused, made, read, seen]))
+""",
+}
+
 BEFORE = """
 import msgspec
 import django
@@ -202,6 +254,28 @@ def test_a_lifted_catalog_is_read_by_all_and_written_by_staff_alone(project: Pro
     assert bodies[5] == bodies[6]
     assert bodies[6]["price"] == "4.49"
     assert [product["id"] for product in bodies[8]["results"]] == ["prod_ice", "prod_tea"]
+
+
+def folders_of(app: str) -> tuple[str, ...]:
+    """What the table of the page says to copy."""
+    page = (ROOT / "docs/lifting.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\|[^|]*\|([^|]*`{app}`[^|]*)\|.*$", page, re.MULTILINE)
+    return tuple(re.findall(r"`(\w+)`", row))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("app", STORIES)
+def test_a_lifted_app_shows_what_is_written_and_refuses_who_may_not(
+    tmp_path: Path, settings: Any, caching_prefix: str, app: str
+) -> None:
+    code = [block.replace("catalog", app) for block in blocks()[:2]]
+    project = lifted(tmp_path, settings, caching_prefix, folders_of(app), *code)
+    assert "no issues" in project.manage("check", "--fail-level", "WARNING")
+    project.manage("makemigrations", "--check", "--dry-run")
+    project.manage("migrate", "--verbosity", "0")
+    refused, *told = json.loads(project.run("-c", BEGINNING + STORIES[app]).splitlines()[-1])
+    assert refused in {401, 403}
+    assert told == [201, 200, True]
 
 
 @pytest.mark.slow

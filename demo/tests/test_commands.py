@@ -10,7 +10,7 @@ import pytest
 
 from demo.tests.conftest import Home, Ran, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
 
 
 def get(url: str) -> tuple[int, dict[str, str]]:

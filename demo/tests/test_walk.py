@@ -16,7 +16,7 @@ from console.tests.browser import DESK, visitor
 from demo.tests import readme
 from demo.tests.conftest import Home, Ran, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
 
 
 def asked(home: Home, folder: Path, command: str) -> str:

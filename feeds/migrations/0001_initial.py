@@ -11,7 +11,6 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("accounts", "0003_api_key"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

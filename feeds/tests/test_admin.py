@@ -13,10 +13,11 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
-from feeds import paging, services, signals
+from feeds import services, signals
 from feeds.models import Block, Follow, Mute, PendingDelivery, Post
 from feeds.tests.api import POSTS as API_POSTS
 from feeds.tests.api import posted, queries, texts, user_url, work
+from rest import bounded_lists
 
 pytestmark = pytest.mark.django_db(transaction=True)
 POSTS = "/admin/feeds/post/"
@@ -111,7 +112,7 @@ def test_lists_take_as_many_queries_for_many_rows_as_for_few(chief: Client, ada:
 def test_a_list_neither_counts_all_rows_nor_pages_past_a_bound(
     chief: Client, ada: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paging, "MOST", 150)
+    monkeypatch.setattr(bounded_lists, "MOST", 150)
     rows = [Post(author_id=id_of("ada"), text=f"{number}") for number in range(300)]
     Post.objects.bulk_create(rows)
     with queries() as asked:
@@ -207,11 +208,11 @@ def test_an_action_on_all_is_refused_for_more_than_the_list_counts(
         "select_across": "1",
         "_selected_action": ids[:1],
     }
-    monkeypatch.setattr(paging, "MOST", 2)
+    monkeypatch.setattr(bounded_lists, "MOST", 2)
     answer = chief.post(POSTS, everything, follow=True).content.decode()
     assert "search for fewer" in answer
     assert texts(ada) == ["3", "2", "1"]
-    monkeypatch.setattr(paging, "MOST", 3)
+    monkeypatch.setattr(bounded_lists, "MOST", 3)
     chief.post(POSTS, everything)
     assert texts(ada) == []
 

@@ -364,7 +364,7 @@ def test_when_the_deliveries_are_through_every_feed_is_exactly_its_visible_posts
     run_state_machine_as_test(
         machine,
         settings=hypothesis.settings(
-            max_examples=EXAMPLES,
+            max_examples=EXAMPLES if connection.vendor == "sqlite" else EXAMPLES_ELSEWHERE,
             # Shrinking would take minutes, on real servers.
             phases=[hypothesis.Phase.generate],
             stateful_step_count=9,
@@ -375,3 +375,5 @@ def test_when_the_deliveries_are_through_every_feed_is_exactly_its_visible_posts
 
 
 EXAMPLES = 2_000
+# The rules are the same on every database: elsewhere enough of them to see that they are.
+EXAMPLES_ELSEWHERE = 300

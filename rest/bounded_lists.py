@@ -1,8 +1,9 @@
 """Lists of the admin over tables that grow without end.
 
 Promises: neither the number of pages nor the last of them costs more than `MOST` rows, however many there
-are; what lies beyond is found by searching. An action on "all" is done to what the list counts, or not at
-all. There are no filters but those on the page: an address could ask for any other, of any cost.
+are; what lies beyond is found by searching. No filter counts what it would find. An action on "all" is done
+to what the list counts, or not at all. `BoundedAdmin` has no filters but those on the page: an address could
+ask for any other, of any cost.
 On failure: what the database raises.
 """
 
@@ -28,15 +29,13 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return rows[:MOST].count()
 
 
-class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class BoundedLists(admin.ModelAdmin):  # type: ignore[type-arg]
     """Django's, with lists of that kind."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Allow the filters on the page, which name no field."""
-        return any(lookup == getattr(each, "parameter_name", None) for each in self.list_filter)
+    # They count all rows, once for each choice of each filter.
+    show_facets = admin.ShowFacets.NEVER
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """As Django's, unless "all" are more than the list has said."""
@@ -45,3 +44,11 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, message, messages.ERROR)
             return None
         return super().response_action(request, queryset)
+
+
+class BoundedAdmin(BoundedLists):
+    """The same, with the filters on the page alone."""
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Allow the filters on the page, which name no field."""
+        return any(lookup == getattr(each, "parameter_name", None) for each in self.list_filter)

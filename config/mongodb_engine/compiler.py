@@ -109,6 +109,7 @@ class SQLCompiler(backend.SQLCompiler):
     """A SELECT."""
 
     query_class = Query
+    order_by_objs: list[Any] | None
 
     @cached_property
     def collection(self) -> Any:

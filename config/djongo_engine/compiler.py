@@ -34,12 +34,14 @@ class _Pipelines:
     connection: Any
     query: Any
     names: list[str]
-    collection_name: str
+    # None of a query of no table, which is one of a document made up for it.
+    collection_name: str | None
 
     def rows_of(self, session: Any, stages: list[dict[str, Any]]) -> Any:
         """The cursor of a pipeline."""
-        collection = self.connection.get_collection(self.collection_name)
-        return collection.aggregate(stages, session=session, allowDiskUse=True)
+        database = self.connection.get_database()
+        source = database if self.collection_name is None else database[self.collection_name]
+        return source.aggregate(stages, session=session, allowDiskUse=True)
 
     def _tuple(self, row: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(row.get(name) for name in self.names)
@@ -89,9 +91,10 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
         query = self.query
         if query.combinator or query.extra or query.distinct_fields:
             raise refused("UNION and the like, extra(), and DISTINCT ON")
+        # First, since whoever reads the rows asks for what it finds, though there be none.
+        extra, order_by, found = self.pre_sql_setup()
         if query.is_empty():
             raise EmptyResultSet
-        extra, order_by, found = self.pre_sql_setup()
         groups: Any = found
         if getattr(self, "qualify", None) is not None:
             raise refused("a filter by a window function")
@@ -101,10 +104,7 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
         ]
         self.names = [name for name, _ in columns][: len(self.select)]
         scope = Scope(query, self.connection, self, outer)
-        first, joined = joins.tables(scope)
-        if first is None:
-            raise refused("a query of no table")
-        self.collection_name = first
+        self.collection_name, joined = joins.tables(scope)
         parts = Parts(columns, self.where, self.having, groups, order_by)
         try:
             source = filtered(self.where, scope, joined)
@@ -112,6 +112,8 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
             if groups is not None or not parts.aggregates():
                 raise
             source = [{"$match": {"$expr": False}}]
+        if self.collection_name is None:
+            source = [{"$documents": [{}]}, *source]
         self.scope = scope
         return select(parts, scope, source)
 
@@ -128,14 +130,18 @@ class SQLCompiler(_Pipelines, django.SQLCompiler):
             return iter([]) if result_type == MULTI else None
         if result_type == SINGLE:
             stages = [*stages, {"$limit": 1}]
-        text = f"aggregate {self.collection_name} {stages}"
+        text = f"aggregate {self.collection_name}"
         if self.query.select_for_update and self.connection.features.has_select_for_update:
-            rows = locks.lock(self, stages, text)
+            rows = locks.lock(self, stages)
         elif chunked_fetch and result_type == MULTI:
-            cursor = self.connection.run(lambda session: self.rows_of(session, stages), text)
+            cursor = self.connection.run(
+                lambda session: self.rows_of(session, stages), text, stages
+            )
             return self._chunks(cursor, chunk_size)
         else:
-            rows = self.connection.run(lambda session: list(self.rows_of(session, stages)), text)
+            rows = self.connection.run(
+                lambda session: list(self.rows_of(session, stages)), text, stages
+            )
         found = [self._tuple(row) for row in rows]
         if result_type == SINGLE:
             return found[0] if found else None
@@ -184,6 +190,8 @@ class SQLAggregateCompiler(_Pipelines, django.SQLAggregateCompiler):
             stages = self.pipeline()
         except EmptyResultSet:
             return None
-        text = f"aggregate {self.collection_name} {stages}"
-        rows = self.connection.run(lambda session: list(self.rows_of(session, stages)), text)
+        text = f"aggregate {self.collection_name}"
+        rows = self.connection.run(
+            lambda session: list(self.rows_of(session, stages)), text, stages
+        )
         return self._tuple(rows[0])

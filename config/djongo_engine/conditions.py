@@ -11,9 +11,9 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db.models import lookups
 from django.db.models.expressions import Col
-from django.db.models.sql.where import NothingNode, WhereNode
+from django.db.models.sql.where import XOR, NothingNode, WhereNode
 
-from config.djongo_engine import expressions, subqueries
+from config.djongo_engine import expressions, logic, subqueries
 from config.djongo_engine.refusals import refused
 from config.djongo_engine.scope import Scope
 from config.djongo_engine.values import bson_of
@@ -61,8 +61,8 @@ def when(node: Any, scope: Scope, wanted: bool = True) -> Filter:
 
 
 def _combined(node: WhereNode, scope: Scope, wanted: bool) -> Filter:
-    if node.connector not in ("AND", "OR"):
-        raise refused(f"conditions joined by {node.connector}")
+    if node.connector == XOR:
+        node = logic.exclusive(node)
     wanted = wanted != node.negated
     parts = [when(child, scope, wanted) for child in node.children]
     # Of an AND to be false, one part has to be.

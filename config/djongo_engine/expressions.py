@@ -12,7 +12,7 @@ from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import models
 from django.db.models import expressions as django
 from django.db.models import fields, lookups
-from django.db.models.sql.where import NothingNode, WhereNode
+from django.db.models.sql.where import XOR, NothingNode, WhereNode
 
 from config.djongo_engine import conditions, dates, functions, logic, subqueries
 from config.djongo_engine.refusals import refused
@@ -85,8 +85,8 @@ def condition(node: Any, scope: Scope) -> Any:
 
 
 def _where(node: WhereNode, scope: Scope) -> Any:
-    if node.connector not in ("AND", "OR"):
-        raise refused(f"conditions joined by {node.connector}")
+    if node.connector == XOR:
+        node = logic.exclusive(node)
     parts = [condition(child, scope) for child in node.children]
     if not parts:
         raise FullResultSet
@@ -182,7 +182,7 @@ def _lookup(node: Any, scope: Scope) -> Any:
     if isinstance(node, lookups.PatternLookup | lookups.IExact) and name in conditions.PATTERNS:
         return _pattern(node, left)
     if isinstance(node, lookups.Range):
-        low, high = ({"$literal": each} for each in conditions.parameters(node, scope))
+        low, high = _bounds(node, scope)
         return logic.every([logic.compared("$gte", left, low), logic.compared("$lte", left, high)])
     if name not in conditions.COMPARISONS:
         raise refused(node)
@@ -193,6 +193,20 @@ def _lookup(node: Any, scope: Scope) -> Any:
     else:
         right = {"$literal": conditions.parameters(node, scope)[0]}
     return logic.compared(conditions.COMPARISONS[name][0], left, right)
+
+
+def _bounds(node: Any, scope: Scope) -> list[Any]:
+    bounds = node.rhs
+    if hasattr(bounds, "get_source_expressions"):
+        bounds = bounds.get_source_expressions()
+    if not any(hasattr(each, "resolve_expression") for each in bounds):
+        return [{"$literal": each} for each in conditions.parameters(node, scope)]
+    field = node.lhs.output_field
+    sides = (
+        each if hasattr(each, "resolve_expression") else django.Value(each, output_field=field)
+        for each in bounds
+    )
+    return [translate(each, scope) for each in sides]
 
 
 def _in(node: Any, left: Any, scope: Scope) -> Any:

@@ -77,6 +77,11 @@ def _cast(node: Any, scope: Scope) -> Any:
         wanted, models.CharField | models.TextField
     ):
         return {"$toString": mql}
+    # A field of its own that is stored as a whole number.
+    is_whole = given.db_type(scope.connection) == models.BigIntegerField().db_type(scope.connection)
+    moving = (models.DateTimeField, models.DurationField, models.TimeField)
+    if is_whole and not isinstance(given, moving) and isinstance(wanted, models.IntegerField):
+        return mql
     raise refused(node)
 
 

@@ -21,7 +21,7 @@ MARK = "__lock__"
 KEY = "__key__"
 
 
-def lock(compiler: Any, stages: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+def lock(compiler: Any, stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Lock the rows of a query and return them. Raises as above."""
     query, connection = compiler.query, compiler.connection
     if not connection.in_atomic_block and connection.get_autocommit():
@@ -32,9 +32,9 @@ def lock(compiler: Any, stages: list[dict[str, Any]], text: str) -> list[dict[st
         raise refused("select_for_update of grouped rows, or with `of`")
     keyed = _keyed(stages)
     if query.select_for_update_skip_locked:
-        return _lock_free(compiler, keyed, text)
+        return _lock_free(compiler, keyed)
     if query.select_for_update_nowait:
-        return _lock_now(compiler, keyed, text)
+        return _lock_now(compiler, keyed)
 
     tried = False
 
@@ -52,7 +52,9 @@ def lock(compiler: Any, stages: list[dict[str, Any]], text: str) -> list[dict[st
         _mark(compiler, [row[KEY] for row in rows], session)
         return rows
 
-    locked: list[dict[str, Any]] = connection.run(statement, text)
+    locked: list[dict[str, Any]] = connection.run(
+        statement, f"aggregate {compiler.collection_name}", keyed
+    )
     connection.has_written = connection.has_written or bool(locked)
     return locked
 
@@ -82,9 +84,13 @@ def _try(compiler: Any, keys: list[Any]) -> PyMongoError | None:
     return None
 
 
-def _lock_now(compiler: Any, stages: Any, text: str) -> list[dict[str, Any]]:
+def _lock_now(compiler: Any, stages: Any) -> list[dict[str, Any]]:
     connection = compiler.connection
-    rows = connection.run(lambda session: list(compiler.rows_of(session, stages)), text)
+    rows = connection.run(
+        lambda session: list(compiler.rows_of(session, stages)),
+        f"aggregate {compiler.collection_name}",
+        stages,
+    )
     with connection.wrap_database_errors:
         trouble = _try(compiler, [row[KEY] for row in rows])
     if trouble is not None:
@@ -94,9 +100,13 @@ def _lock_now(compiler: Any, stages: Any, text: str) -> list[dict[str, Any]]:
     return list(rows)
 
 
-def _lock_free(compiler: Any, stages: Any, text: str) -> list[dict[str, Any]]:
+def _lock_free(compiler: Any, stages: Any) -> list[dict[str, Any]]:
     connection = compiler.connection
-    rows = connection.run(lambda session: list(compiler.rows_of(session, stages)), text)
+    rows = connection.run(
+        lambda session: list(compiler.rows_of(session, stages)),
+        f"aggregate {compiler.collection_name}",
+        stages,
+    )
     with connection.wrap_database_errors:
         if _try(compiler, [row[KEY] for row in rows]) is None:
             connection.has_written = connection.has_written or bool(rows)

@@ -4,7 +4,13 @@ Promise: an expression made here is true, false or null exactly where SQL's is.
 On failure: nothing can fail here.
 """
 
+from functools import reduce
+from operator import add
 from typing import Any
+
+from django.db.models.expressions import Case, CombinedExpression, Value, When
+from django.db.models.lookups import Exact
+from django.db.models.sql.where import AND, OR, WhereNode
 
 from config.djongo_engine.values import NULL, is_literal
 
@@ -48,3 +54,14 @@ def some(parts: list[Any]) -> Any:
     true = {"$or": [{"$eq": [each, True]} for each in parts]}
     null = {"$or": [is_null(each) for each in parts]}
     return {"$cond": [true, True, {"$cond": [null, NULL, False]}]}
+
+
+def exclusive(node: Any) -> WhereNode:
+    """XOR by AND and OR, as Django writes it for databases without: true of an odd number of them."""
+    total: Any = reduce(
+        add, (Case(When(child, then=Value(1)), default=Value(0)) for child in node.children)
+    )
+    if len(node.children) > 2:
+        total = CombinedExpression(total, "%%", Value(2))
+    odd: Any = Exact(total, 1)
+    return WhereNode([WhereNode(node.children, OR), odd], AND, node.negated)

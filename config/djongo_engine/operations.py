@@ -71,8 +71,6 @@ class DatabaseOperations(Djongo):  # type: ignore[misc]
         kind = field.get_internal_type()
         if kind == "DecimalField":
             return [_decimal(field.decimal_places if isinstance(expression, Col) else None)]
-        if kind == "DurationField":
-            return [values.number, self.convert_durationfield_value]
         if kind == "UUIDField":
             return [_uuid]
         return [CONVERTERS[kind]] if kind in CONVERTERS else [_plain]

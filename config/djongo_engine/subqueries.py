@@ -23,8 +23,9 @@ def _looked_up(query: Any, scope: Scope, more: list[dict[str, Any]]) -> tuple[st
     pipeline = compiler.pipeline(outer=scope)
     name = f"__s{scope.subqueries}"
     scope.subqueries += 1
+    table = {} if compiler.collection_name is None else {"from": compiler.collection_name}
     stage = {
-        "from": compiler.collection_name,
+        **table,
         "let": {scope.variable: "$$ROOT"},
         "pipeline": [*pipeline, *more],
         "as": name,
@@ -64,7 +65,8 @@ def listed(node: Any, scope: Scope) -> list[Any] | None:
     [name] = compiler.names
     found: list[Any] = scope.connection.run(
         lambda session: [row.get(name) for row in compiler.rows_of(session, pipeline)],
-        f"aggregate {compiler.collection_name} {pipeline}",
+        f"aggregate {compiler.collection_name}",
+        pipeline,
     )
     return found
 

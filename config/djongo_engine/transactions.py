@@ -30,10 +30,12 @@ class Transactions:
     # Whether the transaction has written or locked anything.
     has_written = False
 
-    def run(self: Any, statement: Statement[T], text: str, *, writes: bool = False) -> T:
+    def run(
+        self: Any, statement: Statement[T], text: str, params: Any = None, *, writes: bool = False
+    ) -> T:
         """Run a statement in the transaction, if there is one; `writes`: else in one of its own.
 
-        `text` is what the log of queries and the wrappers of `connection.execute_wrapper` are told.
+        `text` and `params` are what the log and the wrappers of `connection.execute_wrapper` are told.
         """
 
         def execute(_text: str, _params: Any, _many: bool, _context: Any) -> T:
@@ -45,11 +47,11 @@ class Transactions:
             wrapped = partial(wrapper, wrapped)
         start = time.monotonic()
         try:
-            return wrapped(text, None, False, {"connection": self, "cursor": None})
+            return wrapped(text, params, False, {"connection": self, "cursor": None})
         finally:
             if self.queries_logged:
                 took = f"{time.monotonic() - start:.3f}"
-                self.queries_log.append({"sql": text, "time": took})
+                self.queries_log.append({"sql": f"{text} {params}", "time": took})
 
     def begin_anew(self: Any) -> None:
         """Leave the transaction, which has written nothing, for one that sees this moment."""

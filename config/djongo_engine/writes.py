@@ -35,7 +35,8 @@ def _found(compiler: Any, scope: Scope) -> dict[str, Any]:
     [name] = rows.names
     found = compiler.connection.run(
         lambda session: [row[name] for row in rows.rows_of(session, pipeline)],
-        f"aggregate {rows.collection_name} {pipeline}",
+        f"aggregate {rows.collection_name}",
+        pipeline,
     )
     return {query.get_meta().pk.column: {"$in": found}}
 
@@ -67,7 +68,8 @@ class SQLUpdateCompiler(django.SQLUpdateCompiler):
                 .update_many(found, [{"$set": values}], session=session)
                 .matched_count
             ),
-            f"update {table} {found} {values}",
+            f"update {table}",
+            (found, values),
             writes=True,
         )
         return count
@@ -102,7 +104,8 @@ class SQLDeleteCompiler(django.SQLDeleteCompiler):
             lambda session: (
                 connection.get_collection(table).delete_many(found, session=session).deleted_count
             ),
-            f"delete {table} {found}",
+            f"delete {table}",
+            found,
             writes=True,
         )
         return count

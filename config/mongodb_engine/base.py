@@ -22,7 +22,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from config.mongodb_engine import functions, lookups
+from config.mongodb_engine import functions, lookups, nulls
 from config.mongodb_engine.errors import ErrorWrapper
 from config.mongodb_engine.features import DatabaseFeatures
 from config.mongodb_engine.introspection import DatabaseIntrospection
@@ -34,6 +34,7 @@ from config.mongodb_engine.validation import DatabaseValidation
 T = TypeVar("T")
 
 
+nulls.register()
 functions.register()
 lookups.register()
 
@@ -51,6 +52,7 @@ class DatabaseWrapper(Backend):
         "DurationField": "long",
     }
     mongo_operators = {**Backend.mongo_operators, **lookups.OPERATORS}
+    mongo_expr_operators = {**Backend.mongo_expr_operators, **lookups.EXPRESSION_OPERATORS}
     features_class = DatabaseFeatures
     introspection_class = DatabaseIntrospection
     ops_class = DatabaseOperations

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from bson import Decimal128
 from django.core.exceptions import EmptyResultSet
 from django.db import NotSupportedError
-from django.db.models import Count, Sum
+from django.db.models import Avg, BooleanField, Count, Max, Min, Sum
 from django.db.models.constants import OnConflict
-from django.db.models.expressions import Col, Func, Star
+from django.db.models.expressions import Col, ExpressionWrapper, Func, Star, Value
+from django.db.models.lookups import Exact, Lookup
 from django.db.models.sql import Query as Select
 from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
+from django.db.models.sql.where import WhereNode
 from django.utils.functional import cached_property
 from django_mongodb_backend import compiler as backend
 from django_mongodb_backend.query import MongoQuery
@@ -71,10 +74,42 @@ class SumOrNull(Func):
         return mql if as_expr else {"$expr": mql}
 
 
+class OfDistinct(Func):
+    """An aggregate of the values that a group has collected once each."""
+
+    def __init__(self, *expressions: Any, kind: type | None = None, **extra: Any) -> None:
+        super().__init__(*expressions, **extra)
+        self.kind = kind
+
+    def as_mql(self, compiler: Any, connection: Any, as_expr: bool = False) -> Any:
+        """Of those that are not null; without any the sum or mean is null."""
+        [source] = self.get_source_expressions()
+        found = {"$ifNull": [source.as_mql(compiler, connection, as_expr=True), []]}
+        values = {"$setDifference": [found, [None]]}
+        mql: Any = {"$size": values}
+        if self.kind is not Count:
+            operators: dict[Any, str] = {Sum: "$sum", Avg: "$avg", Min: "$min", Max: "$max"}
+            operator = operators.get(self.kind)
+            if operator is None:
+                raise NotSupportedError(f"distinct {self.kind} is not supported on MongoDB")
+            mql = {"$cond": [{"$eq": [mql, 0]}, None, {operator: values}]}
+        return mql if as_expr else {"$expr": mql}
+
+
+def _as_value(expression: Any) -> Any:
+    if isinstance(expression, WhereNode | Lookup):
+        return ExpressionWrapper(expression, output_field=BooleanField())
+    return expression
+
+
+NEVER: Any = Exact(Value(1), 2)
+
+
 class SQLCompiler(backend.SQLCompiler):
     """A SELECT."""
 
     query_class = Query
+    order_by_objs: list[Any] | None
 
     @cached_property
     def collection(self) -> Any:
@@ -105,6 +140,51 @@ class SQLCompiler(backend.SQLCompiler):
                 return
             yield chunk
 
+    def compile(self, node: Any) -> tuple[str, tuple[Any, ...]]:
+        """SQL, by which Django sees which expressions are the same; a decimal of BSON has no hash."""
+        sql, params = super().compile(node)
+        return sql, tuple(str(each) if isinstance(each, Decimal128) else each for each in params)
+
+    def build_query(self, columns: Any = None) -> Any:
+        """As the backend's; what is to answer though it has no rows gets none."""
+        try:
+            return super().build_query(columns)
+        except EmptyResultSet:
+            if self.elide_empty:
+                raise
+        self.subqueries: list[Any] = []
+        self.set_where(WhereNode([NEVER]))
+        return super().build_query(columns)
+
+    def _get_ordering(self) -> Any:
+        """As the backend's, which has a column that comes twice sorted as it comes last."""
+        once: dict[Any, Any] = {}
+        for each in self.order_by_objs or ():
+            source = getattr(each.expression, "source", each.expression)
+            column = (source.alias, source.target.column) if isinstance(source, Col) else id(each)
+            once.setdefault(column, each)
+        self.order_by_objs = list(once.values())
+        return super()._get_ordering()
+
+    def check_query(self) -> None:
+        """As the backend's; what it passes over is refused."""
+        super().check_query()
+        if self.query.distinct_fields:
+            raise NotSupportedError("DISTINCT ON is not supported on MongoDB")
+        for alias, table in self.query.alias_map.items():
+            if getattr(table, "filtered_relation", None) and self.query.alias_refcount[alias]:
+                raise NotSupportedError("FilteredRelation is not supported on MongoDB")
+
+    def get_project_fields(
+        self, columns: Any = None, ordering: Any = None, force_expression: bool = False
+    ) -> Any:
+        """Likewise; a condition that is a column may be null."""
+        columns, ordering = (
+            each and tuple((name, _as_value(expression)) for name, expression in each)
+            for each in (columns, ordering)
+        )
+        return super().get_project_fields(columns, ordering, force_expression)
+
     def _is_never_null(self, expression: Any) -> bool:
         """Whether it is a column of the table itself that takes no null: no group of rows is without one."""
         own = isinstance(expression, Col) and expression.alias == self.collection_name
@@ -112,10 +192,13 @@ class SQLCompiler(backend.SQLCompiler):
 
     def _get_replace_expr(self, sub_expr: Any, group: dict[str, Any], alias: str) -> Any:
         replacing = super()._get_replace_expr(sub_expr, group, alias)
+        if getattr(sub_expr, "distinct", False):
+            values = self._get_column_from_expression(sub_expr, alias)
+            return OfDistinct(values, kind=type(sub_expr), output_field=sub_expr.output_field)
         source = sub_expr.get_source_expressions()[0]
         if isinstance(sub_expr, Count) and isinstance(source, Star) and not sub_expr.filter:
             group[alias] = {"$sum": 1}
-        if not isinstance(sub_expr, Sum) or sub_expr.distinct:
+        if not isinstance(sub_expr, Sum):
             return replacing
         if self.query.group_by and not sub_expr.filter and self._is_never_null(source):
             return replacing

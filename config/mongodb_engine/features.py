@@ -22,6 +22,7 @@ class DatabaseFeatures(Backend):
     # Asked by Django's TestCase alone, which means savepoints by it: tests are flushed here, not rolled back.
     supports_transactions = False
     supports_expression_indexes = True
+    greatest_least_ignores_nulls = False
     can_rollback_ddl = False
     # Ids are looked for before an update that joins.
     update_can_self_select = False

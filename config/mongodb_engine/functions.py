@@ -10,23 +10,60 @@ from typing import Any
 
 from bson import Int64
 from django.db import NotSupportedError
-from django.db.models import DateField, DateTimeField, DurationField, TimeField
-from django.db.models.expressions import CombinedExpression, Value
+from django.db.models import (
+    CharField,
+    DateField,
+    DateTimeField,
+    DurationField,
+    IntegerField,
+    TextField,
+    TimeField,
+)
+from django.db.models.expressions import Combinable, CombinedExpression, Func, Value
 from django.db.models.functions import (
+    Abs,
+    ACos,
+    ASin,
+    ATan,
+    ATan2,
     Cast,
+    Ceil,
+    Coalesce,
+    Cos,
+    Degrees,
+    Exp,
     Extract,
     ExtractQuarter,
+    Floor,
+    Greatest,
+    Least,
+    Ln,
+    LTrim,
+    Mod,
     Now,
+    Power,
+    Radians,
+    Random,
+    Right,
+    Round,
+    RTrim,
+    Sin,
+    Sqrt,
+    Substr,
+    Tan,
+    Trim,
     TruncDate,
     TruncTime,
-)
+)  # fmt: skip
 from django.db.models.functions.datetime import TruncBase
+from django.db.models.functions.text import ConcatPair
 from django_mongodb_backend import functions as backend
 from django_mongodb_backend.fields.duration import _get_db_prep_value as _duration_of_django
 from django_mongodb_backend.functions import _trunc_convert_value as _trunc_value_of_django
 from django_mongodb_backend.query_utils import process_lhs
 
 from config.mongodb_engine.moments import THOUSAND, as_date, from_date
+from config.mongodb_engine.nulls import unless_null
 
 
 def register() -> None:
@@ -41,6 +78,63 @@ def register() -> None:
     TruncDate.as_mql_expr = _trunc_date
     TruncTime.as_mql_expr = _trunc_time
     Cast.as_mql_expr = _cast
+    Func.as_mql_expr = _func
+    Greatest.as_mql_expr, Least.as_mql_expr = _extreme("$max"), _extreme("$min")
+    Round.as_mql_expr = Right.as_mql_expr = _refused
+    Mod.as_mql_expr = _mod
+    Substr.as_mql_expr = _substr
+    trims: Any = ((Trim, "$trim"), (LTrim, "$ltrim"), (RTrim, "$rtrim"))
+    for function, operator in trims:
+        function.as_mql_expr = _trim(operator)
+
+
+# Of the rest MongoDB has none of that name, or another one.
+KNOWN = frozenset({
+    Abs, ACos, ASin, ATan, ATan2, Ceil, Coalesce, ConcatPair, Cos, Degrees, Exp, Floor, Ln, Power, Radians,
+    Random, Sin, Sqrt, Tan,
+})  # fmt: skip
+
+
+def _func(self: Func, compiler: Any, connection: Any) -> Any:
+    if type(self) not in KNOWN:
+        raise NotSupportedError(f"{type(self).__name__} is not supported on MongoDB")
+    return backend.func(self, compiler, connection)
+
+
+def _sources(self: Func, compiler: Any, connection: Any) -> list[Any]:
+    return [
+        each.as_mql(compiler, connection, as_expr=True) for each in self.get_source_expressions()
+    ]
+
+
+def _extreme(operator: str) -> Any:
+    def extreme(self: Func, compiler: Any, connection: Any) -> Any:
+        sources = _sources(self, compiler, connection)
+        return unless_null(sources, {operator: sources})
+
+    return extreme
+
+
+def _refused(self: Func, compiler: Any, connection: Any) -> Any:
+    # MongoDB rounds to the even one of two that are as near, and counts from the left only.
+    raise NotSupportedError(f"{type(self).__name__} is not supported on MongoDB")
+
+
+def _mod(self: Mod, compiler: Any, connection: Any) -> Any:
+    return connection.ops.combine_expression(Combinable.MOD, _sources(self, compiler, connection))
+
+
+def _substr(self: Substr, compiler: Any, connection: Any) -> Any:
+    [text, *_] = _sources(self, compiler, connection)
+    return unless_null([text], backend.substr(self, compiler, connection))
+
+
+def _trim(operator: str) -> Any:
+    def trim(self: Func, compiler: Any, connection: Any) -> Any:
+        [source] = _sources(self, compiler, connection)
+        return {operator: {"input": source, "chars": " "}}
+
+    return trim
 
 
 def _duration(self: Any, value: Any, connection: Any, prepared: bool = False) -> Any:
@@ -80,6 +174,8 @@ def _combined(self: CombinedExpression, compiler: Any, connection: Any) -> Any:
         mql = [from_date(m) if day else m for (_, m), day in zip(sides, days, strict=True)]
         return connection.ops.combine_expression(self.connector, mql)
     mql = connection.ops.combine_expression(self.connector, [m for _, m in sides])
+    if self.connector == Combinable.DIV and all(isinstance(f, IntegerField) for f in fields):
+        return {"$toLong": {"$trunc": [mql, 0]}}
     return {"$multiply": [mql, THOUSAND]} if all(days) else mql
 
 
@@ -137,4 +233,7 @@ def _cast(self: Cast, compiler: Any, connection: Any) -> Any:
     moving = (DateField, DurationField, TimeField)
     if isinstance(wanted, moving) or isinstance(given, moving):
         raise NotSupportedError("casts of moments, days and durations are not supported on MongoDB")
+    if isinstance(given, CharField | TextField) and not isinstance(wanted, CharField | TextField):
+        # SQL reads as much of the text as is a number.
+        raise NotSupportedError("casts of text to numbers are not supported on MongoDB")
     return backend.cast(self, compiler, connection)

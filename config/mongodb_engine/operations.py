@@ -13,7 +13,7 @@ from bson import Decimal128
 from django.conf import settings
 from django.db import NotSupportedError
 from django.db.backends.utils import format_number
-from django.db.models.expressions import Col
+from django.db.models.expressions import Col, Combinable
 from django.utils import timezone
 from django_mongodb_backend.operations import DatabaseOperations as Backend
 
@@ -40,6 +40,19 @@ class DatabaseOperations(Backend):
     def integer_field_range(self, internal_type: str) -> tuple[int, int]:
         """Of a field."""
         return self.integer_field_ranges[internal_type]
+
+    def prep_for_iexact_query(self, x: Any) -> str:
+        """As for all patterns: the backend leaves it to Django's, which escapes what LIKE knows."""
+        return str(self.prep_for_like_query(x))
+
+    def combine_expression(self, connector: str, sub_expressions: list[Any]) -> Any:
+        """As the backend's; nothing is divided by zero, and nothing is there for bits."""
+        if connector in (Combinable.BITAND, Combinable.BITOR, Combinable.BITXOR):
+            raise NotSupportedError(f"the operator {connector} is not supported on MongoDB")
+        mql = super().combine_expression(connector, sub_expressions)
+        if connector not in (Combinable.DIV, Combinable.MOD):
+            return mql
+        return {"$cond": [{"$eq": [sub_expressions[1], 0]}, None, mql]}
 
     def bulk_batch_size(self, fields: Any, objs: Any) -> int:
         """Of `bulk_update`: each row is looked for among all cases of its batch."""

@@ -1,4 +1,4 @@
-"""Random querysets: those of the kinds that the apps, the admin and DRF filters use, and wider ones.
+"""Random querysets of the kinds that the apps, the admin and DRF filters use, and the rows they ask for.
 
 Promises: a question is a function of its seed alone; its answer is in an order of its own, or none matters.
 On failure: what the database raises.
@@ -10,25 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import (
-    Avg,
-    Case,
-    Count,
-    DecimalField,
-    Exists,
-    F,
-    IntegerField,
-    Max,
-    Min,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-    Value,
-    When,
-)  # fmt: skip
-from django.db.models import functions as fn
+from django.db.models import Avg, Count, F, Max, Min, Q, QuerySet, Sum
 
 from analytics.models import Order, RefreshRun, Status, Watermark
 from catalog.models import Category, Product
@@ -221,7 +203,7 @@ def common(seed: int) -> Answer:
             case 1:
                 return rows.exists()
             case 2:
-                return _plain(
+                return plain(
                     rows.aggregate(Sum(name), Avg(name), Min("pk"), Max(name), n=Count("*"))
                 )
             case 3:
@@ -238,7 +220,7 @@ def common(seed: int) -> Answer:
                     .values_list("pk", "category__name")
                 )
             case 5 if MONEY[model]:
-                return _plain(rows.aggregate(Sum(MONEY[model][0]), Min(MONEY[model][0])))
+                return plain(rows.aggregate(Sum(MONEY[model][0]), Min(MONEY[model][0])))
             case 6 if MOMENTS[model]:
                 return [each.date() for each in rows.datetimes(MOMENTS[model][0], "day")]
             case 7:
@@ -248,120 +230,15 @@ def common(seed: int) -> Answer:
     return answer
 
 
-def wider(seed: int) -> Answer:
-    """What anybody may ask: expressions, joins, subqueries."""
-    rng = random.Random(seed)
-    model: Any = rng.choice([Product, Product, Order, Category])
-    where = condition(rng, Product if model is Category else model, 1)
-    kind, amount = rng.randrange(14), rng.randrange(4)
-    state = rng.getstate()
-
-    def answer(using: str) -> Any:
-        rng.setstate(state)
-        if model is Category:
-            return _of_categories(Category.objects.using(using), where, kind, amount, using)
-        rows = model.objects.using(using).filter(where)
-        whole = WHOLE[model][0]
-        return _plain(list(_expressed(rows, whole, kind, amount, using)[:40]))
-
-    return answer
-
-
-def _of_categories(rows: Any, where: Q, kind: int, amount: int, using: str) -> Any:
-    products = Product.objects.using(using).filter(where, category=OuterRef("pk"))
-    match kind % 7:
-        case 0:
-            found = rows.annotate(n=Count("products", filter=Q(products__stock__gt=amount)))
-            return list(found.order_by("pk").values_list("pk", "n"))
-        case 1:
-            return list(rows.filter(Exists(products)).order_by("pk").values_list("pk", flat=True))
-        case 2:
-            return list(rows.filter(~Exists(products)).order_by("pk").values_list("pk", flat=True))
-        case 3:
-            top = Subquery(products.order_by("-stock", "pk").values("name")[:1])
-            return list(rows.annotate(top=top).order_by("top", "pk").values_list("pk", "top"))
-        case 4:
-            found = rows.annotate(n=Count("products"), s=Sum("products__stock")).filter(
-                n__gt=amount * 4
-            )
-            return list(found.order_by("-n", "pk").values_list("pk", "n", "s"))
-        case 5:
-            return list(
-                rows.exclude(products__stock__gt=amount * 10).order_by("pk").values_list("pk")
-            )
-    return list(rows.filter(products__stock=amount).distinct().order_by("pk").values_list("pk"))
-
-
-def _expressed(rows: Any, whole: str, kind: int, amount: int, using: str) -> Any:
-    order = rows.order_by("pk")
-    text = "name" if rows.model is Product else "customer"
-    match kind:
-        case 0:
-            return (
-                order.annotate(x=F(whole) * 2 - amount).filter(x__gt=amount).values_list("pk", "x")
-            )
-        case 1:
-            found = Case(
-                When(**{f"{whole}__gt": amount}, then=Value(1)),
-                default=Value(None),
-                output_field=IntegerField(),
-            )
-            return order.annotate(x=found).exclude(x=2).order_by("x", "pk").values_list("pk", "x")
-        case 2:
-            return order.annotate(x=fn.Length(text), y=fn.Upper(text)).values_list("x", "y")
-        case 3:
-            return order.filter(**{f"{whole}__gt": F(whole) / (amount + 1)}).values_list("pk")
-        case 4:
-            return order.annotate(x=F(whole) / amount if amount else F(whole) % 3).values_list(
-                "pk", "x"
-            )
-        case 5:
-            return (
-                order.annotate(x=fn.Concat(text, Value("-"), "id"))
-                .filter(x__icontains="e-")
-                .values_list("x")
-            )
-        case 6:
-            return order.annotate(
-                x=fn.Coalesce(fn.NullIf(text, Value("ada")), Value("none"))
-            ).values_list("x")
-        case 7:
-            return order.annotate(
-                x=fn.Greatest(whole, Value(amount)), y=fn.Least(whole, Value(2))
-            ).values_list("x", "y")
-        case 8 if rows.model is Order:
-            grouped = rows.order_by().annotate(m=fn.TruncWeek("created_at")).values_list("m")
-            return grouped.annotate(Count("pk"), Count("customer", distinct=True)).order_by("m")
-        case 9 if rows.model is Order:
-            return order.filter(created_at__week_day=amount + 1).annotate(
-                x=fn.ExtractHour("created_at"), y=fn.TruncDate("created_at")
-            ).values_list("pk", "x", "y")  # fmt: skip
-        case 10 if rows.model is Product:
-            inside = Category.objects.using(using).filter(name__gt="c").values("pk")
-            return order.exclude(category__in=inside).values_list("pk")
-        case 11 if rows.model is Product:
-            grouped = (
-                rows.order_by()
-                .values_list("category__name")
-                .annotate(n=Count("pk"), s=Avg("stock"))
-            )
-            return grouped.filter(n__gt=amount).order_by("category__name")
-        case 12:
-            return [rows.annotate(x=F(whole) + 1).aggregate(Sum("x"), Count("x", distinct=True))]
-        case 13 if rows.model is Product:
-            money: Any = DecimalField(max_digits=20, decimal_places=2)
-            return order.annotate(x=Sum(F("price") * F("stock"), output_field=money)).values_list(
-                "pk", "x"
-            )
-    return order.filter(**{f"{text}__in": rows.values(text)}).values_list("pk")
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """With numbers that are no whole ones to nine digits, as SQLite counts money in binary."""
+    if isinstance(value, QuerySet):
+        value = list(value)
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: plain(each) for name, each in value.items()}
     if isinstance(value, float | Decimal):
-        return f"{float(value):.9g}"
+        near = float(value)
+        return "0" if abs(near) < 1e-9 else f"{near:.9g}"
     return value

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError, connections, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.transaction import TransactionManagementError
 
 from analytics.models import Order
@@ -108,6 +108,19 @@ def test_a_row_that_is_not_valid_is_refused_by_the_server(
     with pytest.raises(Exception, match="failed validation"):
         rows.update_one({"id": product.pk}, {"$set": {"stock": -1}})
     assert Product.objects.values_list("stock", flat=True).get() == 5
+
+
+def test_a_form_asks_what_a_constraint_says_of_a_row_that_is_not_stored(
+    make_product: MakeProduct,
+) -> None:
+    product = make_product()
+    with atomic():
+        assert Q(price__gte=0, name="Ice").check({"price": 1, "name": "Ice"}, using=DOCUMENTS)
+        assert not Q(price__gte=0).check({"price": -1}, using=DOCUMENTS)
+        product.validate_constraints()
+        product.stock = 4
+        product.save()
+    assert Product.objects.get().stock == 4
 
 
 def test_three_thousand_rows_at_once_are_all_or_none(make_product: MakeProduct) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from bson import Decimal128
 from django.core.exceptions import EmptyResultSet
 from django.db import NotSupportedError
-from django.db.models import Avg, BooleanField, Count, Max, Min, Sum
+from django.db.models import BooleanField, Count, Sum
 from django.db.models.constants import OnConflict
-from django.db.models.expressions import Col, ExpressionWrapper, Func, Star, Value
+from django.db.models.expressions import Col, ExpressionWrapper, Star, Value
 from django.db.models.lookups import Exact, Lookup
 from django.db.models.sql import Query as Select
 from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
@@ -23,6 +23,7 @@ from django_mongodb_backend import compiler as backend
 from django_mongodb_backend.query import MongoQuery
 
 from config.mongodb_engine import locks, sequences, upserts
+from config.mongodb_engine.aggregates import OfDistinct, SumOrNull
 
 
 class Query(MongoQuery):
@@ -59,41 +60,6 @@ class Query(MongoQuery):
             return {"_id": {"$in": ids}}
 
         return found
-
-
-class SumOrNull(Func):
-    """A sum that is null where nothing was summed up, which `$sum` says 0 of."""
-
-    def as_mql(self, compiler: Any, connection: Any, as_expr: bool = False) -> Any:
-        """The sum and how many values it is of are beside one another."""
-        total, count = (
-            each.as_mql(compiler, connection, as_expr=True)
-            for each in self.get_source_expressions()
-        )
-        mql = {"$cond": [{"$gt": [count, 0]}, total, None]}
-        return mql if as_expr else {"$expr": mql}
-
-
-class OfDistinct(Func):
-    """An aggregate of the values that a group has collected once each."""
-
-    def __init__(self, *expressions: Any, kind: type | None = None, **extra: Any) -> None:
-        super().__init__(*expressions, **extra)
-        self.kind = kind
-
-    def as_mql(self, compiler: Any, connection: Any, as_expr: bool = False) -> Any:
-        """Of those that are not null; without any the sum or mean is null."""
-        [source] = self.get_source_expressions()
-        found = {"$ifNull": [source.as_mql(compiler, connection, as_expr=True), []]}
-        values = {"$setDifference": [found, [None]]}
-        mql: Any = {"$size": values}
-        if self.kind is not Count:
-            operators: dict[Any, str] = {Sum: "$sum", Avg: "$avg", Min: "$min", Max: "$max"}
-            operator = operators.get(self.kind)
-            if operator is None:
-                raise NotSupportedError(f"distinct {self.kind} is not supported on MongoDB")
-            mql = {"$cond": [{"$eq": [mql, 0]}, None, {operator: values}]}
-        return mql if as_expr else {"$expr": mql}
 
 
 def _as_value(expression: Any) -> Any:

@@ -40,7 +40,8 @@ lint: $(VENV)/.dev ## ruff, mypy, import-linter, hadolint, compose-lint
 
 clean: ## removes .venv, .headwater and caches; stops the embedded server first
 	@if [ -d .headwater ] && [ -x $(RUN) ]; then \
-		for home in .headwater .headwater/test; do $(RUN) -P caching/keeper.py --stop $$home; done; fi
+		for home in .headwater .headwater/test $(wildcard .headwater/test/gw*); do \
+			$(RUN) -P caching/keeper.py --stop $$home; done; fi
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 	@rm -rf $(VENV) .headwater .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 

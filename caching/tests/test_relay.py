@@ -253,3 +253,17 @@ def test_watching_goes_on_through_an_outage_until_ctrl_c(monkeypatch: pytest.Mon
     call_command("relay_invalidations", "--watch", stdout=out, stderr=err)
     assert out.getvalue() == "sent 1 invalidations\n"
     assert err.getvalue().count("Redis does not answer") == 1
+
+
+def test_ctrl_c_in_the_midst_of_a_statement_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_short() -> int:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            # As a rollback does on PostgreSQL, whose connection is still busy.
+            raise DatabaseError  # noqa: B904
+
+    monkeypatch.setattr("caching.management.commands.relay_invalidations.relay", cut_short)
+    err = io.StringIO()
+    call_command("relay_invalidations", "--watch", stderr=err)
+    assert err.getvalue() == ""

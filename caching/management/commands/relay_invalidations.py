@@ -69,4 +69,13 @@ def _swept() -> int:
             "Redis does not answer; what waits is sent when it does and this runs again"
         ) from error
     except DatabaseError as error:
+        if _is_interrupt(error):
+            raise KeyboardInterrupt from error
         raise CommandError(f"the database failed ({type(error).__name__})") from error
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether it was raised in the place of Ctrl-C, as by a rollback while a statement is under way."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None

@@ -118,11 +118,10 @@ class Far:
             self._shards = SHARDS if isinstance(client, RedisCluster) else 1
             # The pool may have handed out a connection of any era.
             self._local.client, self._local.era = client, 0
-            self._local.connection = getattr(client, "connection", None)
         if self._local.era != self._eras.now:
             self._local.era = self._eras.now
             _disconnect(client)
-        connection = self._local.connection
+        connection = getattr(client, "connection", None)
         if connection is not None and not connection.is_connected:
             connection.connect()
         return client

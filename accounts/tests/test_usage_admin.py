@@ -24,6 +24,7 @@ from accounts.key_services import create_key, revoke_keys
 from accounts.key_text import digest_of
 from accounts.models import ApiKey, User
 from accounts.tests.keys import KEYS, with_key
+from accounts.tests.page_queries import of_the_page
 from accounts.tests.test_api_keys_admin import FORM, LIST, chief, clerk, in_admin, page_of
 from caching.tests.conftest import ALIAS
 from caching.tests.redis_server import RedisServer
@@ -253,8 +254,7 @@ def test_the_page_costs_the_same_however_much_was_called(chief: Client, ada: Use
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
             usage_on(chief, key)
-        # After a moment without Redis sessions look once for changes it may have missed: not the page's.
-        return sum('"in_doubt_since" IS NOT NULL' not in each["sql"] for each in queries)
+        return len(of_the_page(queries))
 
     cost()
     few = cost()

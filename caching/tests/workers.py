@@ -6,18 +6,12 @@ On failure: a REDIS_URL without numbered databases, as a cluster's, is left as i
 """
 
 import os
-from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
-
-def move_in(worker: str, environment: MutableMapping[str, str]) -> None:
-    """Have the settings of this process name what is its own; `worker` is gw0, gw1, ..."""
-    environment["HEADWATER_HOME"] = f"{environment['HEADWATER_HOME']}/{worker}"
-    parts = urlsplit(environment.get("REDIS_URL", ""))
-    if parts.scheme in {"redis", "rediss"}:
-        number = int(worker.removeprefix("gw"))
-        environment["REDIS_URL"] = parts._replace(path=f"/{number}").geturl()
-
-
+# gw0, gw1, ...; none without pytest-xdist.
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    move_in(worker, os.environ)
+    os.environ["HEADWATER_HOME"] += f"/{worker}"
+    parts = urlsplit(os.environ.get("REDIS_URL", ""))
+    if parts.scheme in {"redis", "rediss"}:
+        database = parts._replace(path=f"/{worker.removeprefix('gw')}")
+        os.environ["REDIS_URL"] = database.geturl()

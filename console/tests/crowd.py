@@ -57,10 +57,6 @@ def _day(moment: str) -> str:
     return f"date({moment})" if connection.vendor == "sqlite" else f"({moment})::date"
 
 
-def _whether(condition: str) -> str:
-    return f"({condition})"
-
-
 def _fill(cursor: Any, table: str, count: int, **columns: str) -> None:
     """Rows 0 to `count`; `columns`: expressions of n."""
     names = ", ".join(f'"{name}"' for name in columns)
@@ -121,13 +117,13 @@ def _people(cursor: Any, first: int) -> None:
         *(cursor, "accounts_user", USERS),
         id=f"{first} + n",
         password="'!'",
-        is_superuser=_whether("n < 0"),
+        is_superuser="(n < 0)",
         username="'user' || " + _digits("n", 5),
         first_name="'First ' || n",
         last_name="'Last ' || n",
         email="'user' || n || '@example.com'",
-        is_staff=_whether("n % 100 = 0"),
-        is_active=_whether("n % 50 <> 0"),
+        is_staff="(n % 100 = 0)",
+        is_active="(n % 50 <> 0)",
         date_joined=_ago("n * 3000"),
     )
     _fill(
@@ -160,16 +156,12 @@ def _people(cursor: Any, first: int) -> None:
     _fill(cursor, "auth_group", GROUPS, name="'Group ' || n")
     cursor.execute("select min(id) from auth_group")
     (group,) = cursor.fetchone()
-    _fill(
-        *(cursor, "accounts_user_groups", USERS),
-        user_id=f"{first} + n",
-        group_id=f"{group} + n % {GROUPS - 1}",
-    )
-    _fill(
-        *(cursor, "accounts_user_groups", USERS),
-        user_id=f"{first} + n",
-        group_id=str(group + GROUPS - 1),
-    )
+    for member_of in (f"{group} + n % {GROUPS - 1}", str(group + GROUPS - 1)):
+        _fill(
+            *(cursor, "accounts_user_groups", USERS),
+            user_id=f"{first} + n",
+            group_id=member_of,
+        )
     permission = Permission.objects.order_by("pk").values_list("pk", flat=True)[0]
     _fill(
         *(cursor, "auth_group_permissions", GROUPS),
@@ -191,7 +183,7 @@ def _goods(cursor: Any) -> None:
         description="'Something of the kind ' || n % 97",
         price="1 + n % 500",
         stock="n % 20",
-        is_active=_whether("n % 20 <> 0"),
+        is_active="(n % 20 <> 0)",
         created_at=_ago("n * 60"),
         updated_at=_ago("n * 7"),
         category_id=CATEGORY,

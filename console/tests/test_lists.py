@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.tests.page_queries import of_the_page
 from console.tests.pages import inline_code
 from console.tests.rows import ROWS
 
@@ -37,8 +38,7 @@ def queries(client: Client, address: str) -> int:
     with CaptureQueriesContext(connection) as captured:
         response = client.get(address)
     assert response.status_code == 200, (address, response.status_code)
-    # After a moment without Redis the sessions look once for changes it may have missed: not the page's.
-    return sum('"in_doubt_since" IS NOT NULL' not in each["sql"] for each in captured)
+    return len(of_the_page(captured))
 
 
 def most(address: str) -> int:

@@ -47,9 +47,12 @@ class SQLInsertCompiler(django.SQLInsertCompiler):
             for f in (meta.get_field(getattr(f, "name", f)) for f in query.update_fields or ())
         ]
         self.connection.run(
-            lambda session: collection.bulk_write(
-                [upserts.operation(dict(each), keys, columns) for each in documents],
-                session=session,
+            lambda session: upserts.written(
+                collection.bulk_write(
+                    [upserts.operation(dict(each), keys, columns) for each in documents],
+                    session=session,
+                ),
+                columns,
             ),
             f"upsert {meta.db_table} {len(documents)}",
             writes=True,

@@ -35,7 +35,8 @@ class Transactions:
     ) -> T:
         """Run a statement in the transaction, if there is one; `writes`: else in one of its own.
 
-        `text` and `params` are what the log and the wrappers of `connection.execute_wrapper` are told.
+        What a statement that writes returns is false if it has written nothing. `text` and `params` are what
+        the log and the wrappers of `connection.execute_wrapper` are told.
         """
 
         def execute(_text: str, _params: Any, _many: bool, _context: Any) -> T:
@@ -70,7 +71,7 @@ class Transactions:
                     raise TransactionManagementError("the server has ended this transaction")
                 self.begin_anew()
             found = self._patiently(statement)
-            self.has_written = self.has_written or writes
+            self.has_written = self.has_written or (writes and bool(found))
             return found  # type: ignore[no-any-return]
 
     def _patiently(self: Any, statement: Statement[T]) -> T:

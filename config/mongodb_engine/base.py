@@ -93,7 +93,8 @@ class DatabaseWrapper(Backend):
     ) -> T:
         """Run one statement in the transaction, if there is one; `writes`: in one of its own otherwise.
 
-        `text` and `params` are what the wrappers of `connection.execute_wrapper` are told of it.
+        What a statement that writes returns is false if it has written nothing. `text` and `params` are what
+        the wrappers of `connection.execute_wrapper` are told of it.
         """
 
         def execute(_text: str, _params: Any, _many: bool, _context: Any) -> T:
@@ -110,7 +111,7 @@ class DatabaseWrapper(Backend):
         with self.wrap_database_errors:
             if self.session is not None:
                 result = self._patiently(statement, self.session)
-                self.has_written = self.has_written or writes
+                self.has_written = self.has_written or (writes and bool(result))
                 return result
             if not writes:
                 return statement(None)

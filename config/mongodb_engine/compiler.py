@@ -195,14 +195,12 @@ class SQLInsertCompiler(backend.SQLInsertCompiler, SQLCompiler):
             keys = upserts.keys(self.query.get_meta(), conflict, self.query.unique_fields)
             columns = [field.column for field in self.query.update_fields or ()]
 
-            def insert(session: Any) -> None:
+            def insert(session: Any) -> int:
                 if conflict == OnConflict.IGNORE:
                     free = upserts.without_conflicts(docs, keys, collection, session)
-                    if free:
-                        self._insert_all(free, session)
-                    return
+                    return self._insert_all(free, session) if free else 0
                 operations = [upserts.operation(dict(doc), keys, columns) for doc in docs]
-                collection.bulk_write(operations, session=session)
+                return upserts.written(collection.bulk_write(operations, session=session), columns)
 
             connection.run(insert, text, writes=True)
             if returning_fields:
@@ -214,9 +212,10 @@ class SQLInsertCompiler(backend.SQLInsertCompiler, SQLCompiler):
             else []
         )
 
-    def _insert_all(self, docs: list[dict[str, Any]], session: Any) -> None:
+    def _insert_all(self, docs: list[dict[str, Any]], session: Any) -> int:
         # Written anew each time: the driver adds to what it is given.
-        self.collection.insert_many([dict(doc) for doc in docs], session=session)
+        done = self.collection.insert_many([dict(doc) for doc in docs], session=session)
+        return len(done.inserted_ids)
 
     def _complete(self, docs: list[dict[str, Any]]) -> None:
         """Give every row its id, and the key of its document, which is the id."""

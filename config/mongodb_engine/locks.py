@@ -71,15 +71,14 @@ def _lock_waiting(compiler: Any, found: list[Any]) -> None:
     connection = compiler.connection
     tried = False
 
-    def statement(session: Any) -> None:
+    def statement(session: Any) -> int:
         nonlocal found, tried
         if tried and not connection.has_written:
             found = _look(compiler, session)
         tried = True
-        if found:
-            _mark(compiler, found, session)
+        return _mark(compiler, found, session) if found else 0
 
-    connection.run(statement, f"lock {_table(compiler)}", writes=bool(found))
+    connection.run(statement, f"lock {_table(compiler)}", writes=True)
 
 
 def _look(compiler: Any, session: Any) -> list[Any]:

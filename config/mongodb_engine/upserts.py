@@ -11,6 +11,7 @@ from django.db import NotSupportedError
 from django.db.models import UniqueConstraint
 from django.db.models.constants import OnConflict
 from pymongo import InsertOne, UpdateOne
+from pymongo.results import BulkWriteResult
 
 Key = tuple[str, ...]
 
@@ -72,3 +73,8 @@ def operation(doc: dict[str, Any], keys: list[Key], columns: list[str]) -> Any:
     if given:
         update["$set"] = given
     return UpdateOne(same[0] if len(same) == 1 else {"$or": same}, update, upsert=True)
+
+
+def written(result: BulkWriteResult, columns: list[str]) -> int:
+    """How many rows these operations have inserted or written over."""
+    return result.inserted_count + result.upserted_count + (result.matched_count if columns else 0)

@@ -47,7 +47,7 @@ def populate(using: str, seed: int = 0) -> None:
     Product.objects.using(using).update(updated_at=START)
     Order.objects.using(using).bulk_create([_order(rng, number) for number in range(120)])
     Watermark.objects.using(using).bulk_create([_watermark(rng, number) for number in range(30)])
-    RefreshRun.objects.using(using).bulk_create([_run(rng) for _ in range(30)])
+    RefreshRun.objects.using(using).bulk_create([_run(rng, number) for number in range(30)])
 
 
 def _order(rng: random.Random, number: int) -> Order:
@@ -74,9 +74,11 @@ def _watermark(rng: random.Random, number: int) -> Watermark:
     )
 
 
-def _run(rng: random.Random) -> RefreshRun:
+def _run(rng: random.Random, number: int) -> RefreshRun:
     begun = _moment(rng)
+    # By hand, as the two databases have given out other ids before.
     return RefreshRun(
+        id=number + 1,
         dashboard=rng.choice(["d01", "d02", "d77"]),
         started_at=begun,
         ended_at=begun + timedelta(microseconds=rng.randrange(10**6)),

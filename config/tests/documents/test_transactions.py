@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db import IntegrityError, OperationalError, connections, models, transaction
 from django.db.models import F, Q
 from django.db.transaction import TransactionManagementError
 
@@ -192,6 +192,18 @@ def test_who_is_locked_out_waits_or_says_so_or_goes_past(make_product: MakeProdu
             waiting = pool.submit(elsewhere, wait)
             Product.objects.filter(pk="prod_ice").update(stock=1)
         assert waiting.result(30) == 1
+
+
+def test_who_has_written_nothing_yet_locks_what_others_have_changed_meanwhile(
+    make_product: MakeProduct,
+) -> None:
+    make_product()
+    rows = Product._base_manager.using(DOCUMENTS)
+    with atomic():
+        models.QuerySet.bulk_create(rows.all(), [rows.get()], ignore_conflicts=True)
+        assert rows.filter(stock=99).update(stock=1) == 0
+        elsewhere(lambda: Product.objects.update(stock=3))
+        assert rows.select_for_update().get().stock == 3
 
 
 def test_rows_are_locked_in_transactions_only(make_product: MakeProduct) -> None:

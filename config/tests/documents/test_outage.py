@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, OperationalError, connections, transaction
 
 from catalog.models import Category
+from rest import readiness
 
 BIN = Path(settings.BASE_DIR) / ".ci" / "mongod"
 ALIAS = "mortal"
@@ -85,3 +86,12 @@ def test_while_the_server_is_gone_every_statement_says_so_and_nothing_is_half_do
     assert list(rows.values_list("slug", flat=True)) == ["before"]
     with pytest.raises(IntegrityError):
         rows.create(slug="before", name="Again")
+
+
+@pytest.mark.django_db
+def test_a_process_says_which_database_is_gone_and_that_it_is_back(server: Server) -> None:
+    assert readiness.states()["database"] == "ok"
+    server.kill()
+    assert readiness.states()["database"] == "down"
+    server.start()
+    assert readiness.states()["database"] == "ok"

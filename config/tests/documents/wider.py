@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import models, transaction
 from django.db.models import (
     Avg,
@@ -717,13 +718,22 @@ def compared_with_queries(rng: random.Random, rows: Rows, using: str) -> Any:
 # Sets, windows, writes.
 
 
+def _asks_nothing(rows: Rows) -> bool:
+    """Whether it is plainly empty: of its union with another one Django keeps that one's duplicates, in SQL."""
+    try:
+        rows.query.sql_with_params()
+    except EmptyResultSet:
+        return True
+    return False
+
+
 @kind
 def unions(rng: random.Random, rows: Rows, using: str) -> Any:
     model = rows.model
     names = ["pk", _text(rng, model), _whole(rng, model)][rng.randrange(2) :]
     one = rows.order_by().values_list(*names)
     two = model.objects.using(using).filter(condition(rng, model, 1)).order_by().values_list(*names)
-    found = one.union(two, all=rng.random() < 0.4)
+    found = one.union(two, all=rng.random() < 0.4 or any(map(_asks_nothing, (one, two))))
     match rng.randrange(3):
         case 0:
             return [found.count()]

@@ -719,7 +719,7 @@ def compared_with_queries(rng: random.Random, rows: Rows, using: str) -> Any:
 
 
 def _asks_nothing(rows: Rows) -> bool:
-    """Whether it is plainly empty: of its union with another one Django keeps that one's duplicates, in SQL."""
+    """Whether it is plainly empty: of its union with another Django's SQL keeps that one's duplicates."""
     try:
         rows.query.sql_with_params()
     except EmptyResultSet:

@@ -77,4 +77,6 @@ def operation(doc: dict[str, Any], keys: list[Key], columns: list[str]) -> Any:
 
 def written(result: BulkWriteResult, columns: list[str]) -> int:
     """How many rows these operations have inserted or written over."""
-    return result.inserted_count + result.upserted_count + (result.matched_count if columns else 0)
+    matched: int = result.matched_count if columns else 0
+    new: int = result.inserted_count + result.upserted_count
+    return new + matched

@@ -16,7 +16,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from django.db import Error as DatabaseError
-from django.db.models import Q
 from django.utils import timezone
 
 from analytics import buckets, dashboards, refreshing, snapshots
@@ -102,7 +101,7 @@ def _told(
 def _live(dashboard: Dashboard, window: Window) -> Answer:
     live_at = timezone.now()
     keys = None if window.key is None else [window.key]
-    sums = buckets.of_orders(dashboard.dimension, Q(day=window.until), keys)
+    sums = buckets.of_orders(dashboard.dimension, [window.until], keys)
     tail = {key: state for (_, key), state in sums.items()}
 
     def rows(mark: Watermark) -> Sequence[Any]:

@@ -28,6 +28,6 @@ def test_orders_come_to_what_the_orm_says(dimension: Dimension, keyed: bool) -> 
         rows = rows.filter(**{f"{dimension.field}__in": values})
     sums = rows.values_list("day", dimension.field).annotate(n=Count("*"), total=Sum("amount"))
     wanted = {(day, dimension.key(at)): (count, cents_of(total)) for day, at, count, total in sums}
-    assert len(wanted) > 9
+    assert len(wanted) > 4
     keys = [dimension.key(value) for value in values] if keyed else None
     assert buckets.of_orders(dimension, days, keys) == wanted

@@ -53,9 +53,8 @@ def lock(compiler: Any, stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return rows
 
     locked: list[dict[str, Any]] = connection.run(
-        statement, f"aggregate {compiler.collection_name}", keyed
+        statement, f"aggregate {compiler.collection_name}", keyed, writes=True
     )
-    connection.has_written = connection.has_written or bool(locked)
     return locked
 
 
